@@ -1,0 +1,1 @@
+"""The admission webhook face: review, decide, mutate."""

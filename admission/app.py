@@ -1,0 +1,213 @@
+"""The HTTP face of the webhook: ``/mutate`` and ``/validate`` over TLS, health on a plain port of its own.
+
+Bodies are read raw, within a cap, a deadline and a budget that all requests in
+flight share; judging runs in a bounded pool of threads, and when its queue is
+full the answer is a denial at once, not a wait. Whatever cannot be read as a
+request gets an HTTP error, never a 200 that allows (facts: threats, E01, E02,
+E15, E20).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from fastapi import FastAPI, Request, Response
+
+from admission.deadline import deadline_in
+from admission.decide import Hook, Judge, Verdict, denial
+from admission.review import MAX_BYTES, Review, parse_review, response_to_bytes, shown
+from trustkit.errors import FormatError, LimitError, UnavailableError
+from trustkit.programs.deadline import Deadline
+
+_JSON = "application/json"
+_MARGIN_SECONDS = 0.5
+"""What is kept of the API server's own timeout for the way back."""
+BUDGET_BYTES = 8 * MAX_BYTES
+"""Most bytes of bodies that are held at once; a parsed object takes several times its bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one request, and all of them together, may take."""
+
+    deadline_seconds: float
+    body_timeout_seconds: float
+    workers: int
+    queue: int
+
+
+def webhook_app(judge: Judge, limits: Limits, *, clock: Callable[[], float]) -> FastAPI:
+    """Build the application that the API server calls.
+
+    Args:
+        judge: Decides; must be safe to call from several threads.
+        limits: Deadlines and the size of pool and queue.
+        clock: A monotonic clock.
+    """
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    desk = _Desk(judge, limits, clock)
+
+    @app.post("/mutate")
+    async def mutate(request: Request) -> Response:
+        """Judge as the mutating hook."""
+        return await desk.answer(request, "mutate")
+
+    @app.post("/validate")
+    async def validate(request: Request) -> Response:
+        """Judge as the validating hook, which has the last word."""
+        return await desk.answer(request, "validate")
+
+    return app
+
+
+def health_app(ready: Callable[[], bool]) -> FastAPI:
+    """Build the application of the plain health port: it says whether we live and whether we can judge."""
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+
+    @app.get("/healthz")
+    async def healthz() -> Response:
+        """Say that the process lives."""
+        return Response("ok\n", media_type="text/plain")
+
+    @app.get("/readyz")
+    async def readyz() -> Response:
+        """Say whether requests are judged."""
+        return Response("ready\n", media_type="text/plain") if ready() else Response("not ready\n", 503)
+
+    return app
+
+
+class _Desk:
+    """Takes requests one by one and answers each under its own deadline."""
+
+    def __init__(self, judge: Judge, limits: Limits, clock: Callable[[], float]) -> None:
+        self._judge = judge
+        self._limits = limits
+        self._clock = clock
+        self._pool = ThreadPoolExecutor(limits.workers, thread_name_prefix="judge")
+        self._waiting = 0
+        self._budget = _Budget(BUDGET_BYTES)
+
+    async def answer(self, request: Request, hook: Hook) -> Response:
+        """Answer one request of the API server, or refuse to read it."""
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _JSON:
+            return _error(415, "bad-review", f"send {_JSON}")
+        deadline = deadline_in(self._seconds(request), self._clock)
+        lease = _Lease(self._budget)
+        try:
+            async with asyncio.timeout(self._limits.body_timeout_seconds):
+                review = parse_review(await _body(request, lease))
+            return _answered(review, await self._verdict(review, hook, deadline, lease))
+        except TimeoutError:
+            return _error(408, "deadline", "the request did not arrive in time")
+        except UnavailableError as error:
+            return _error(503, error.code, error.message)
+        except LimitError as error:
+            return _error(413, error.code, error.message)
+        except FormatError as error:
+            return _error(400, error.code, error.message)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is no answer that allows
+            return _error(500, "internal-error", f"the webhook failed with {type(error).__name__}")
+        finally:
+            lease.give_back()
+
+    def _seconds(self, request: Request) -> float:
+        """Ours, or the API server's (it sends ``?timeout=10s``) less the way back, whichever is shorter."""
+        sent = request.query_params.get("timeout", "")
+        try:
+            theirs = float(sent.removesuffix("s")) - _MARGIN_SECONDS if len(sent) < 16 else 0.0
+        except ValueError:
+            return self._limits.deadline_seconds
+        return min(self._limits.deadline_seconds, max(theirs, _MARGIN_SECONDS))
+
+    async def _verdict(self, review: Review, hook: Hook, deadline: Deadline, lease: _Lease) -> Verdict:
+        if self._waiting >= self._limits.workers + self._limits.queue:
+            return denial("overloaded", "the webhook is busy")
+        self._waiting += 1
+        # A thread cannot be cancelled: its place in the queue and its bytes are free only when it ends.
+        kept = lease.pass_on()
+        work = asyncio.get_running_loop().run_in_executor(
+            self._pool, self._judge.judge, review, hook, deadline
+        )
+        work.add_done_callback(lambda _: self._done(kept))
+        try:
+            return await asyncio.wait_for(asyncio.shield(work), deadline.left)
+        except TimeoutError:
+            return denial("deadline", "the evidence could not be gathered in time")
+
+    def _done(self, kept: _Lease) -> None:
+        self._waiting -= 1
+        kept.give_back()
+
+
+@dataclass(slots=True)
+class _Budget:
+    """Bytes that may still be held; only the event loop's thread counts here."""
+
+    left: int
+
+
+class _Lease:
+    """The part of the budget that one request holds."""
+
+    def __init__(self, budget: _Budget) -> None:
+        self._budget = budget
+        self._size = 0
+
+    def take(self, size: int) -> None:
+        """Hold so many bytes more.
+
+        Raises:
+            UnavailableError: ``overloaded``.
+        """
+        if size > self._budget.left:
+            raise UnavailableError("overloaded", "the webhook is busy; try again")
+        self._budget.left -= size
+        self._size += size
+
+    def give_back(self) -> None:
+        """Let all of them go; a second time does nothing."""
+        self._budget.left += self._size
+        self._size = 0
+
+    def pass_on(self) -> _Lease:
+        """Return a lease of what this one holds; this one holds nothing then."""
+        other = _Lease(self._budget)
+        other._size, self._size = self._size, 0
+        return other
+
+
+async def _body(request: Request, lease: _Lease) -> bytes:
+    """Read the body within the cap, whatever length it claims."""
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > MAX_BYTES:
+            raise LimitError(
+                "too-large", f"the AdmissionReview is larger than {MAX_BYTES} bytes", limit=MAX_BYTES
+            )
+        lease.take(len(chunk))
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _answered(review: Review, verdict: Verdict) -> Response:
+    busy = any(violation.code == "overloaded" for violation in verdict.violations)
+    body = response_to_bytes(
+        review.uid,
+        allowed=verdict.allowed,
+        status_code=429 if busy else 403,
+        message=verdict.message,
+        patch=verdict.patch,
+        warnings=verdict.warnings,
+        audit=dict(verdict.audit),
+    )
+    return Response(body, media_type=_JSON)
+
+
+def _error(status: int, code: str, message: str) -> Response:
+    return Response(f"[{code}] {shown(message)}\n", status, media_type="text/plain")

@@ -1,0 +1,199 @@
+"""Everything the webhook needs, built from its configuration: what fails here fails at start.
+
+The law of this file: the policy holds its keys inline, because its digest is
+what sidecars are told to trust; rules that do not answer, or allow an empty
+document, are not served; and a store is reached with today's SVID, as the exact
+machine that was configured, once, within the time that is left.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from admission.config import Config
+from admission.deadline import Clocks
+from admission.decide import Judge, Record, Rules, Verdict
+from admission.evidence import EvidenceCache, EvidenceRoom
+from admission.review import Review
+from admission.sidecar import Plan
+from trustkit.artifact.inputs import read_input
+from trustkit.artifact.reference import Reference
+from trustkit.deciding.decision import ADMISSION, MAX_TEXT, decide, demand_denial_of_nothing
+from trustkit.deciding.record import RecordFile
+from trustkit.deciding.wasm import MAX_BYTES as RULES_MAX_BYTES
+from trustkit.deciding.wasm import WasmEngine, packaged_bundle
+from trustkit.digest import Digest, digest_of
+from trustkit.errors import TrustkitError, UsageError
+from trustkit.programs.deadline import Deadline
+from trustkit.spiffe import chains
+from trustkit.spiffe.mtls import client_context
+from trustkit.spiffe.names import SpiffeID, parse_spiffe_id
+from trustkit.spiffe.svid import SVID, SVIDSource
+from trustkit.storage.http import HTTPSource
+from trustkit.strictjson import Object
+from trustkit.verifying.policy import MAX_BYTES as POLICY_MAX_BYTES
+from trustkit.verifying.policy import VerificationPolicy, parse_policy
+
+MAX_RECORDED = 50
+"""Most violations that are written into a record; all are counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """A judge that is ready, and what it was built from."""
+
+    judge: Judge
+    summary: Object
+
+
+def compose(config: Config, *, clocks: Clocks, alarm: Callable[[TrustkitError], None]) -> Composed:
+    """Load and check everything the configuration names.
+
+    Args:
+        config: The configuration.
+        clocks: The clocks.
+        alarm: Told of a new SVID that could not be taken while we run.
+
+    Raises:
+        TrustkitError: Whatever is missing, unreadable or wrong.
+    """
+    policy = _policy(config)
+    stores = _Stores(config, clocks, alarm)
+    plan = Plan(config.sidecar, config.stores, policy.digest, _trust_bundle(config, stores.identity))
+    engine = _engine(config)
+    judge = Judge(
+        room=EvidenceRoom(
+            policy,
+            stores.connect,
+            allowed_hosts=frozenset(store.host for store in config.stores),
+            document_max_bytes=config.document_max_bytes,
+            cache=EvidenceCache(
+                entries=config.cache_entries, seconds=config.cache_seconds, clock=clocks.monotonic
+            ),
+        ),
+        plan=plan,
+        rules=_rules(engine),
+        strict_volumes=config.strict_volumes,
+        record=_record(config, clocks, plan, engine.digest),
+    )
+    return Composed(judge, _summary(plan, engine.digest, stores.identity))
+
+
+def _summary(plan: Plan, rules: Digest, identity: SpiffeID) -> Object:
+    return {
+        "spiffe_id": str(identity),
+        "policy_digest": str(plan.policy_digest),
+        "rules_digest": str(rules),
+        "trust_bundle_digest": str(plan.trust_bundle_digest),
+    }
+
+
+def _policy(config: Config) -> VerificationPolicy:
+    raw = read_input(config.policy, max_bytes=POLICY_MAX_BYTES, what="policy")
+    return parse_policy(raw, read_file=_no_other_file)
+
+
+def _no_other_file(name: str) -> bytes:
+    """A key in a file of its own would escape the policy's digest, which every sidecar checks."""
+    raise UsageError(
+        "policy-not-self-contained", f"the policy must hold its keys inline (key.pem), not in {name!r}"
+    )
+
+
+def _trust_bundle(config: Config, identity: SpiffeID) -> Digest:
+    """Return the digest of the bundle that sidecars are told to trust, if it is one of our trust domain."""
+    raw = read_input(config.trust_bundle, max_bytes=chains.MAX_BYTES, what="trust bundle")
+    anchors = chains.parse_certificates(raw, "the trust bundle", most=chains.MAX_ANCHORS)
+    chains.check_anchors(anchors, identity.trust_domain)
+    return digest_of(raw)
+
+
+def _engine(config: Config) -> WasmEngine:
+    if config.rules is None:
+        bundle = packaged_bundle()
+    else:
+        bundle = read_input(config.rules, max_bytes=RULES_MAX_BYTES, what="bundle of rules")
+    engine = WasmEngine.load(bundle, instances=config.workers)
+    demand_denial_of_nothing(engine, ADMISSION)
+    return engine
+
+
+def _rules(engine: WasmEngine) -> Rules:
+    return lambda facts: decide(engine, ADMISSION, facts)
+
+
+class _Stores:
+    """The allowed stores, each reached over mutual TLS as the machine that was configured for its host."""
+
+    def __init__(self, config: Config, clocks: Clocks, alarm: Callable[[TrustkitError], None]) -> None:
+        self._clocks = clocks
+        self._timeout = config.fetch_timeout_seconds
+        self._identities = {store.host: parse_spiffe_id(store.spiffe_id) for store in config.stores}
+        self._source = SVIDSource(
+            lambda name: read_input(config.svid_directory / name, max_bytes=chains.MAX_BYTES, what="SVID"),
+            clocks.now,
+            alarm=alarm,
+        )
+        self.identity = self._source.current().spiffe_id
+        for where, expected in self._identities.items():
+            if expected.trust_domain != self.identity.trust_domain:
+                raise UsageError(
+                    "bad-config",
+                    f"the configuration is not valid: the store {where} is not of our trust domain "
+                    f"{self.identity.trust_domain}, and so could never prove itself",
+                    field="config.stores",
+                )
+        self._built: tuple[SVID, ssl.SSLContext] | None = None
+
+    def connect(self, reference: Reference, deadline: Deadline) -> HTTPSource:
+        """Return the folder of a reference whose host is allowed; nothing travels before it is asked."""
+        return HTTPSource(
+            reference,
+            context_of=self._context,
+            expected=self._identities[reference.host],
+            timeout_seconds=min(self._timeout, deadline.left),
+            clock_now=self._clocks.now,
+            monotonic=self._clocks.monotonic,
+        )
+
+    def _context(self) -> ssl.SSLContext:
+        """Today's context; built once for each SVID, since threads may share it."""
+        svid = self._source.current()
+        built = self._built
+        if built is None or built[0] is not svid:
+            built = self._built = (svid, client_context(svid))
+        return built[1]
+
+
+def _record(config: Config, clocks: Clocks, plan: Plan, rules: Digest) -> Record | None:
+    if config.record is None:
+        return None
+    file = RecordFile(config.record, clock=clocks.now)
+    file.check()
+    under: Object = {"policy_digest": str(plan.policy_digest), "rules_digest": str(rules)}
+
+    def record(review: Review, verdict: Verdict, /) -> None:
+        file.append(entry_of(review, verdict) | under)
+
+    return record
+
+
+def entry_of(review: Review, verdict: Verdict) -> Object:
+    """Return what a record keeps of one decision: who asked for what, the models, and why not."""
+    return {
+        "kind": "admission",
+        "uid": review.uid,
+        "operation": review.operation,
+        "subresource": review.subresource,
+        "object": {"kind": review.kind, "namespace": review.namespace, "name": review.name},
+        "allowed": verdict.allowed,
+        "reason": verdict.reason,
+        "models": [*verdict.audit.get("models", "").split()],
+        "violations": [
+            {"code": violation.code, "message": violation.message[:MAX_TEXT]}
+            for violation in verdict.violations[:MAX_RECORDED]
+        ],
+        "violation_count": len(verdict.violations),
+    }

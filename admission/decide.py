@@ -1,0 +1,215 @@
+"""The walk of one AdmissionReview: extraction, evidence, facts, rules, decision (architecture, section 10).
+
+    1. DELETE and CONNECT bring no pod; an update that changes neither the pod nor
+       what it names was judged before. Both pass, and neither needs the network.
+    2. The extractor lists every model, and every place it could not read.
+    3. Each distinct reference is proven or not, under one deadline.
+    4. Facts are built from proofs and plain metadata alone; the rules decide.
+    5. `mutate` patches what was allowed; `validate` compares the final object.
+
+The law of this file: every exception becomes a denial. Nothing here has a
+default that allows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from admission.evidence import EvidenceRoom, Finding, Proven, remedy_for
+from admission.facts import facts_for
+from admission.mutate import patch_for
+from admission.review import Review
+from admission.sidecar import Plan
+from admission.validate import altered, remaining
+from trustkit import strictjson
+from trustkit.deciding.decision import Decision, Violation
+from trustkit.errors import TrustkitError
+from trustkit.programs.deadline import Deadline
+from trustkit.strictjson import Object
+from trustkit.workloads.extract import pod_of, references
+from trustkit.workloads.values import Extraction, ModelReference
+
+MAX_MODELS = 16
+"""Most distinct ``trust://`` references that are looked up for one object."""
+
+Hook = Literal["mutate", "validate"]
+Rules = Callable[[Object], Decision]
+"""The rules with their entry point bound; undefined, late or malformed answers are already a denial."""
+
+
+class Record(Protocol):
+    """Where decisions are written before they are answered."""
+
+    def __call__(self, review: Review, verdict: Verdict, /) -> None:
+        """Write one decision durably, or raise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is answered to one review.
+
+    Attributes:
+        allowed: Whether the object may be stored.
+        violations: Why not; empty exactly where allowed.
+        patch: Operations, only where allowed and only from the mutating hook.
+        warnings: Lines for people.
+        audit: Annotations for the audit log.
+        reason: ``judged``, ``unchanged``, ``not-judged`` or ``error``.
+    """
+
+    allowed: bool
+    violations: tuple[Violation, ...] = ()
+    patch: tuple[Object, ...] = ()
+    warnings: tuple[str, ...] = ()
+    audit: Mapping[str, str] = field(default_factory=dict)
+    reason: str = "judged"
+
+    @property
+    def message(self) -> str:
+        """The violations for people: one line each, code first, remedy last."""
+        return "\n".join(
+            f"[{violation.code}] {violation.message}" + (f"; {violation.remedy}" if violation.remedy else "")
+            for violation in self.violations
+        )
+
+
+def denial(code: str, message: str) -> Verdict:
+    """Build a denial that no rule had to speak."""
+    return Verdict(allowed=False, violations=(Violation(code, message, remedy_for(code)),), reason="error")
+
+
+class Judge:
+    """Judges reviews under one policy, one plan and one set of rules; safe to use from several threads."""
+
+    def __init__(
+        self,
+        *,
+        room: EvidenceRoom,
+        plan: Plan,
+        rules: Rules,
+        strict_volumes: bool = False,
+        record: Record | None = None,
+    ) -> None:
+        self._room = room
+        self._plan = plan
+        self._rules = rules
+        self._strict = strict_volumes
+        self._record = record
+
+    def judge(self, review: Review, hook: Hook, deadline: Deadline) -> Verdict:
+        """Return the verdict on one review. Never raises; what goes wrong is a denial."""
+        verdict = _guarded(lambda: self._verdict(review, hook, deadline))
+        return _guarded(lambda: self._recorded(review, hook, verdict))
+
+    def _recorded(self, review: Review, hook: Hook, verdict: Verdict) -> Verdict:
+        """Record what is final: a denial in either hook, an allowance only in the last one."""
+        final = hook == "validate" or not verdict.allowed
+        if self._record is not None and final and not review.dry_run and verdict.reason != "not-judged":
+            self._record(review, verdict)
+        return verdict
+
+    def _verdict(self, review: Review, hook: Hook, deadline: Deadline) -> Verdict:
+        if review.operation in {"DELETE", "CONNECT"}:
+            return Verdict(allowed=True, reason="not-judged")  # step 1
+        if review.object is None:
+            return denial("bad-review", f"{review.operation} without an object")
+        extraction = references(review.object)  # step 2
+        if _unchanged(review, extraction):
+            return Verdict(allowed=True, reason="unchanged")  # step 1
+        findings = self._findings(extraction, review.namespace, deadline)  # step 3
+        proven = {text: finding.proven for text, finding in findings.items() if finding.proven is not None}
+        decision = self._rules(facts_for(review, extraction, findings, strict_volumes=self._strict))  # step 4
+        deadline.check()
+        objections = self._objections(review, hook, extraction, proven)  # step 5
+        return self._final(review, hook, _Judged(extraction, proven, decision, objections))
+
+    def _findings(self, extraction: Extraction, namespace: str, deadline: Deadline) -> dict[str, Finding]:
+        texts = list(dict.fromkeys(model.reference for model in extraction.models if model.scheme == "trust"))
+        found: dict[str, Finding] = {}
+        for index, text in enumerate(texts):
+            if index >= MAX_MODELS:
+                why = f"the object names more than {MAX_MODELS} models"
+                found[text] = Finding("refused", "too-large", why, "split the workload")
+            else:
+                found[text] = self._room.finding(text, namespace=namespace, deadline=deadline)
+        return found
+
+    def _objections(
+        self, review: Review, hook: Hook, extraction: Extraction, proven: Mapping[str, Proven]
+    ) -> tuple[Violation, ...]:
+        """Return what no rule can switch off: our part of a pod is exactly ours, and complete in the end."""
+        if review.kind != "Pod" or review.object is None:
+            return ()
+        found = altered(review.object, proven, self._plan)
+        return found + remaining(review.object, extraction) if hook == "validate" else found
+
+    def _final(self, review: Review, hook: Hook, judged: _Judged) -> Verdict:
+        decision, proven = judged.decision, judged.proven
+        violations = (*decision.violations, *judged.objections)
+        allowed = decision.allowed is True and not violations
+        if not allowed and not violations:
+            violations = (
+                Violation("denied", "the rules did not allow this and gave no reason", remedy_for("denied")),
+            )
+        mutating = allowed and hook == "mutate" and review.kind == "Pod" and review.operation == "CREATE"
+        return Verdict(
+            allowed=allowed,
+            violations=tuple(dict.fromkeys(violations)),
+            patch=patch_for(review.object or {}, proven, self._plan) if mutating else (),
+            warnings=tuple(
+                _warning(model) for model in judged.extraction.models if model.confidence == "possible"
+            ),
+            audit=_audit(decision, proven, self._plan),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """What was found out about one object."""
+
+    extraction: Extraction
+    proven: Mapping[str, Proven]
+    decision: Decision
+    objections: tuple[Violation, ...]
+
+
+def _guarded(step: Callable[[], Verdict]) -> Verdict:
+    try:
+        return step()
+    except TrustkitError as error:
+        return denial(error.code, error.message)
+    except Exception as error:  # noqa: BLE001 - decide is where every exception becomes a denial
+        # The class alone: its text may quote the object, which may hold secrets.
+        return denial("internal-error", f"the webhook failed with {type(error).__name__}")
+
+
+def _unchanged(review: Review, extraction: Extraction) -> bool:
+    """Skip an update only if what may run is the same, and so is all it names (CVE-2023-34091)."""
+    if review.operation != "UPDATE" or review.object is None or review.old_object is None:
+        return False
+    same = _runs(review.object) == _runs(review.old_object)
+    return same and references(review.old_object) == extraction
+
+
+def _runs(subject: Object) -> bytes:
+    """The pod inside an object; where we know none, all of it but what no workload reads.
+
+    As JSON, and not as Python values: in Python ``1 == True``.
+    """
+    spec = pod_of(subject).get("spec")
+    rest = {name: value for name, value in subject.items() if name not in {"metadata", "status"}}
+    return strictjson.to_bytes(rest if spec is None else spec)
+
+
+def _warning(model: ModelReference) -> str:
+    return f"trustkit: {model.path} may carry a model that nobody verified ({model.reason})"
+
+
+def _audit(decision: Decision, proven: Mapping[str, Proven], plan: Plan) -> dict[str, str]:
+    return {
+        "policy-digest": str(plan.policy_digest),
+        "rules-digest": str(decision.rules_digest),
+        "models": " ".join(sorted(proven)),
+    }

@@ -1,0 +1,234 @@
+"""What we can prove about a reference: fetched from an allowed store, verified, cached.
+
+The walk for one ``trust://`` reference, in this order:
+
+    1. It parses, and it carries a digest.                stops moved tags, before any network
+    2. Its host is exactly one of the allowed stores.     stops the confused deputy (SSRF)
+    3. The signed documents come over mutual TLS from     stops an impostor of the store
+       the SPIFFE ID configured for that host.
+    4. They verify under the policy; no model bytes are   stops wrong signers, swapped parts
+       ever fetched here.
+    5. The signed manifest digest is the pinned one.      stops another model under this name
+
+A success is cached by exact reference, policy digest and namespace, never by
+name or digest alone, and for a bounded time; failures are never cached.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from trustkit.artifact.reference import Reference, parse_reference
+from trustkit.digest import Digest
+from trustkit.errors import TrustkitError, UnavailableError, VerificationError
+from trustkit.programs.deadline import Deadline
+from trustkit.sealing.documents import DESCRIPTOR, SIGNATURE, SealedDocuments
+from trustkit.verifying.policy import VerificationPolicy
+from trustkit.verifying.sealed import VerifiedSealed, verify_sealed
+from trustkit.verifying.verify import VerifiedManifest, verify_manifest
+
+Outcome = Literal["verified", "refused", "unavailable", "unresolved"]
+
+
+class Documents(Protocol):
+    """Reads small named documents of one artifact; a `trustkit.storage` source is one."""
+
+    def document(self, name: str, *, max_bytes: int) -> bytes:
+        """Return a document's bytes, untrusted."""
+
+    def close(self) -> None:
+        """Let go of connections."""
+
+
+Connect = Callable[[Reference, Deadline], Documents]
+"""Opens the store of a reference whose host is allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """A reference and the proof behind it; membership in a `Finding` is the proof of verification.
+
+    Attributes:
+        reference: Pinned; its digest equals the proof's manifest digest.
+        proof: What verification returned.
+        descriptor_digest: Digest of the descriptor the sidecar must insist on; None for a plain artifact.
+        plaintext_bytes: Signed size of the opened model (bytes), or None where nothing signs one.
+    """
+
+    reference: Reference
+    proof: VerifiedSealed | VerifiedManifest
+    descriptor_digest: Digest | None
+    plaintext_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What became of one reference: proven, or why not, with what to do about it."""
+
+    outcome: Outcome
+    code: str = ""
+    message: str = ""
+    remedy: str = ""
+    proven: Proven | None = None
+
+
+REMEDIES = {
+    "not-pinned": "append @sha256:<manifest digest>; `trustkit manifest --digest` prints it",
+    "unsigned": "sign the model with `trustkit sign` and publish model.sig beside it",
+    "wrong-signer": "have an authority of the policy sign it, or ask the policy's owner to add the signer",
+    "below-threshold": "get the missing signatures",
+    "store-not-allowed": "publish the model in an allowed store, or ask the operator to allow this one",
+    "store-unreachable": "try again; if it persists, look at the store and at the network policy",
+    "digest-mismatch": "pin the digest of the model you mean; another one lies under this name",
+    "unsupported-scheme": "seal and publish the model, and name it by a pinned trust:// reference",
+    "unresolved-model": "name the model in the object itself, by a pinned trust:// reference",
+    "unresolved-gpu": "name the model this pod computes with, by a pinned trust:// reference",
+    "reserved-annotation": "remove the annotation; verdicts are recomputed, never read from the object",
+    "sidecar-altered": "remove what was added by hand and let the webhook inject the sidecar",
+    "bad-reference": "write trust://HOST[:PORT]/PATH@sha256:<64 lower-case hex digits>",
+    "deadline": "try again; evidence that was fetched is kept for the next attempt",
+    "overloaded": "try again in a moment",
+    "bad-review": "report this; the API server sent no object",
+    "denied": "ask the owner of the rules",
+    "internal-error": "report this; until it is mended, the object is denied",
+    "record-failed": "ask the operator to look at the disk of the webhook's record",
+    "too-many-references": "split the workload",
+    "too-many-words": "split the workload",
+    "too-deep": "write the object flatter",
+}
+"""What a person can do, by code."""
+
+
+def remedy_for(code: str) -> str:
+    """Return the remedy of a code, or a general one."""
+    return REMEDIES.get(code, "have the model signed, sealed and published again, or ask the policy's owner")
+
+
+class EvidenceRoom:
+    """Answers for references under one policy; safe to use from several threads."""
+
+    def __init__(
+        self,
+        policy: VerificationPolicy,
+        connect: Connect,
+        *,
+        allowed_hosts: frozenset[str],
+        document_max_bytes: int,
+        cache: EvidenceCache,
+    ) -> None:
+        self._policy = policy
+        self._connect = connect
+        self._hosts = allowed_hosts
+        self._max_bytes = document_max_bytes
+        self._cache = cache
+
+    def finding(self, untrusted_reference: str, *, namespace: str, deadline: Deadline) -> Finding:
+        """Return what can be proven about one reference; what it or the store does never raises."""
+        try:
+            reference = self._acceptable(untrusted_reference)  # steps 1 and 2
+            key = (str(reference), str(self._policy.digest), namespace)
+            proven = self._cache.get(key)
+            if proven is None:
+                proven = self._proven(reference, deadline)  # steps 3 to 5
+                self._cache.put(key, proven)
+        except UnavailableError as error:
+            code = error.code if error.code == "deadline" else "store-unreachable"
+            return Finding("unavailable", code, error.message, remedy_for(code))
+        except TrustkitError as error:
+            return Finding("refused", error.code, error.message, remedy_for(error.code))
+        return Finding("verified", proven=proven)
+
+    def _acceptable(self, untrusted: str) -> Reference:
+        reference = parse_reference(untrusted)
+        if reference.digest is None:
+            raise VerificationError(
+                "not-pinned", "the reference names no digest, so its bytes could be moved"
+            )
+        if reference.host not in self._hosts:
+            raise VerificationError("store-not-allowed", f"{reference.host} is not an allowed store")
+        return reference
+
+    def _proven(self, reference: Reference, deadline: Deadline) -> Proven:
+        deadline.check()
+        with contextlib.closing(self._connect(reference, deadline)) as source:  # step 3
+            descriptor = self._document(source, DESCRIPTOR, deadline)
+            signature = self._document(source, SIGNATURE, deadline)
+        if signature is None:
+            raise VerificationError("unsigned", "the model carries no signature of its author")
+        if descriptor is None:
+            if (
+                self._policy.lines is not None
+            ):  # or a store that hides a descriptor would free a model of its line
+                raise VerificationError(
+                    "line-not-in-policy",
+                    "a plain model has no line, and the policy speaks for lines alone; seal it",
+                )
+            manifest = verify_manifest(signature, self._policy, max_bytes=self._max_bytes)  # step 4
+            _same(manifest.manifest_digest, reference)  # step 5
+            return Proven(reference, manifest, None, None)
+        documents = SealedDocuments(descriptor=descriptor, author_bundle=signature, recipients=b"")
+        sealed = verify_sealed(documents, self._policy, max_bytes=self._max_bytes)  # step 4
+        _same(sealed.manifest_digest, reference)  # step 5
+        size = sum(part.plaintext_length for part in sealed.descriptor.parts)
+        return Proven(reference, sealed, sealed.descriptor_digest, size)
+
+    def _document(self, source: Documents, name: str, deadline: Deadline) -> bytes | None:
+        """Return a document, or None only where the store says that it does not exist."""
+        deadline.check()
+        try:
+            return source.document(name, max_bytes=self._max_bytes)
+        except TrustkitError as error:
+            if error.code == ABSENT:
+                return None
+            raise
+
+
+ABSENT = "not-found"
+"""How a store says that a document does not exist; every other failure is a failure."""
+
+
+def _same(found: Digest, reference: Reference) -> None:
+    if reference.digest is None or not found.matches(reference.digest):
+        raise VerificationError(
+            "digest-mismatch",
+            f"the store holds a model with the manifest digest {found}, another one is pinned",
+        )
+
+
+class EvidenceCache:
+    """The last successes, bounded in number and time; shared by the threads of one process."""
+
+    def __init__(self, *, entries: int, seconds: float, clock: Callable[[], float]) -> None:
+        self._entries = entries
+        self._seconds = seconds
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[tuple[str, str, str], tuple[float, Proven]] = OrderedDict()
+
+    def get(self, key: tuple[str, str, str]) -> Proven | None:
+        """Return a success that is still fresh, or None."""
+        with self._lock:
+            entry = self._kept.get(key)
+            if entry is None:
+                return None
+            if self._clock() - entry[0] >= self._seconds:
+                del self._kept[key]
+                return None
+            self._kept.move_to_end(key)
+            return entry[1]
+
+    def put(self, key: tuple[str, str, str], proven: Proven) -> None:
+        """Keep a success; the least recently used one makes room."""
+        with self._lock:
+            self._kept[key] = (self._clock(), proven)
+            self._kept.move_to_end(key)
+            while len(self._kept) > self._entries:
+                self._kept.popitem(last=False)
+
+    def __len__(self) -> int:
+        return len(self._kept)

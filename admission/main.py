@@ -1,0 +1,142 @@
+"""Composition root of ``trustkit-admission``: serve, decide one review from a file, check the configuration.
+
+The only place of this face that sees the environment, arguments, clocks and
+streams; everything else gets values. Failures are one line on stderr and the
+exit status of their class; with ``--json`` stdout holds exactly one JSON
+document, on every outcome (architecture, section 5).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from admission.config import Config, load
+from admission.deadline import Clocks, deadline_in
+from admission.voice import PROGRAM, voice_on
+from trustkit import strictjson
+from trustkit.errors import EXIT_TRUSTED
+from trustkit.programs.arguments import (
+    Once,
+    Parser,
+    add_config_flag,
+    add_verb,
+    add_voice_flags,
+    path,
+    program,
+)
+from trustkit.programs.ending import status_of
+from trustkit.programs.settings import load_file
+from trustkit.programs.voice import Voice
+
+EXIT_DENIED = 1
+
+
+def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Run one command and return its exit status.
+
+    Args:
+        argv: Arguments without the program's name.
+        environ: The environment.
+    """
+    voice = voice_on(sys.stdout, sys.stderr, as_json="--json" in argv)
+    return status_of(
+        lambda: _run(_parser().parse_args(list(argv)), argv, environ, voice),
+        voice,
+        debug="--debug" in argv,
+        interrupted="stopped before anything was decided",
+    )
+
+
+def run() -> None:
+    """Start from the command line."""
+    sys.exit(main(sys.argv[1:], os.environ))
+
+
+def _parser() -> Parser:
+    parser = program(
+        PROGRAM,
+        does="The admission webhook: every model a pod names is verified, or the pod is denied.",
+        ends="0 allowed or stopped, 1 denied, 2 usage, 3 input, 4 limit, 5 unavailable",
+    )
+    common = Parser(add_help=False)
+    add_config_flag(common)
+    add_voice_flags(common)
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="serve|decide|check-config")
+    serve = add_verb(verbs, common, "serve", "serve /mutate and /validate over TLS until SIGTERM")
+    for flag, says in (("--listen", "port 0 takes any"), ("--health-listen", "as --listen")):
+        serve.add_argument(
+            flag, action=Once, metavar="HOST:PORT", help=f"overrides the configuration; {says}"
+        )
+    decide = add_verb(verbs, common, "decide", "judge one AdmissionReview from a file; nothing is recorded")
+    decide.add_argument(
+        "--review",
+        type=path,
+        action=Once,
+        required=True,
+        metavar="FILE",
+        help="AdmissionReview request (JSON)",
+    )
+    decide.add_argument(
+        "--hook", choices=("mutate", "validate"), default="mutate", help="as which hook (mutate)"
+    )
+    add_verb(verbs, common, "check-config", "validate the configuration and all it names; serve nothing")
+    return parser
+
+
+def _run(arguments: argparse.Namespace, argv: Sequence[str], environ: Mapping[str, str], voice: Voice) -> int:
+    from admission.compose import compose
+
+    config = load_file(arguments.config, load, environ=environ, argv=argv)
+    clocks = Clocks(monotonic=time.monotonic, now=time.time)
+    if arguments.verb == "decide":
+        return _decide(arguments, config, clocks, voice)
+    composed = compose(config, clocks=clocks, alarm=voice.warn)
+    if arguments.verb == "check-config":
+        from admission.tls import tls_context
+
+        tls_context(config.tls)
+        voice.succeed("the configuration is valid", composed.summary)
+        return EXIT_TRUSTED
+    from admission.serving import Surroundings, serve
+
+    def announce(where: str, health: str) -> None:
+        evidence = {"listen": where, "health_listen": health, **composed.summary}
+        voice.succeed(f"listening on {where}\nhealth on {health}", evidence)
+
+    serve(composed.judge, config, Surroundings(time.monotonic, announce, voice.warn))
+    return EXIT_TRUSTED
+
+
+def _decide(arguments: argparse.Namespace, config: Config, clocks: Clocks, voice: Voice) -> int:
+    from admission.compose import compose
+    from admission.review import MAX_BYTES as REVIEW_MAX_BYTES
+    from admission.review import parse_review, response_to_bytes
+    from trustkit.artifact.inputs import read_input
+
+    review = parse_review(read_input(arguments.review, max_bytes=REVIEW_MAX_BYTES, what="review"))
+    # Nobody acts on this decision, so it has no place among those that were acted on.
+    judge = compose(replace(config, record=None), clocks=clocks, alarm=voice.warn).judge
+    deadline = deadline_in(config.deadline_seconds, clocks.monotonic)
+    verdict = judge.judge(review, arguments.hook, deadline)
+    response = response_to_bytes(
+        review.uid,
+        allowed=verdict.allowed,
+        message=verdict.message,
+        patch=verdict.patch,
+        warnings=verdict.warnings,
+        audit=dict(verdict.audit),
+    )
+    document = strictjson.parse_object(response, max_bytes=len(response), what="response")
+    first = verdict.violations[0].code if verdict.violations else ""
+    voice.answer(
+        ok=verdict.allowed,
+        code=first,
+        message=verdict.message or "allowed",
+        evidence={"review": document},
+    )
+    return EXIT_TRUSTED if verdict.allowed else EXIT_DENIED

@@ -1,0 +1,131 @@
+"""The operator's settings of the injected sidecar.
+
+The law of this file: what becomes part of a pod is completed here as the API
+server will store it, because the validating hook compares it whole; and it can
+neither be writable nor bear a name that is not ours.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from admission.fields import folder, nonempty, spiffe_id
+from trustkit import strictjson
+from trustkit.errors import FormatError
+from trustkit.programs.settings import count, host_port, split_host_port
+from trustkit.strictjson import Fields, Object
+from trustkit.workloads.sidecars import PREFIX
+
+_IMAGE = re.compile(r"[^\s@]{1,512}@sha256:[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class SidecarConfig:
+    """What is injected. Paths are paths inside the sidecar's container."""
+
+    image: str
+    command: tuple[str, ...]
+    mount_path: str
+    svid_directory: str
+    policy_file: str
+    trust_bundle_file: str
+    broker: str
+    broker_id: str
+    health_host: str
+    health_port: int
+    volumes: tuple[Object, ...]
+    volume_mounts: tuple[Object, ...]
+    run_as_user: int
+    cpu_request_millicores: int
+    cpu_limit_millicores: int
+    memory_overhead_mib: int
+    plain_limit_mib: int
+    startup_period_seconds: int
+    startup_failure_threshold: int
+
+
+def sidecar_from(fields: Fields) -> SidecarConfig:
+    """Read the ``sidecar`` member.
+
+    Raises:
+        FormatError: A member is missing, unknown or out of range.
+        UsageError: ``bad-config`` for a bad ``health_listen``.
+    """
+    host, port = split_host_port(
+        fields.maybe("health_listen", str) or "0.0.0.0:8090", "config.sidecar.health_listen"
+    )
+    command = fields.maybe("command", list) or ["trustkit-sidecar"]
+    config = SidecarConfig(
+        image=_pinned(fields.take("image", str)),
+        command=tuple(nonempty(word, "config.sidecar.command") for word in command),
+        mount_path=folder(fields.maybe("mount_path", str) or "/trustkit/models", "config.sidecar.mount_path"),
+        svid_directory=folder(fields.take("svid_directory", str), "config.sidecar.svid_directory"),
+        policy_file=folder(fields.take("policy_file", str), "config.sidecar.policy_file"),
+        trust_bundle_file=folder(fields.take("trust_bundle_file", str), "config.sidecar.trust_bundle_file"),
+        broker=host_port(fields.take("broker", str), "config.sidecar.broker"),
+        broker_id=spiffe_id(fields.take("broker_id", str), "config.sidecar.broker_id"),
+        health_host=host,
+        health_port=port,
+        volumes=_volumes(fields.maybe("volumes", list) or []),
+        volume_mounts=_mounts(fields.maybe("volume_mounts", list) or []),
+        run_as_user=count(fields, "run_as_user", 65532, most=2**31 - 1),
+        cpu_request_millicores=count(fields, "cpu_request_millicores", 250, most=1_000_000),
+        cpu_limit_millicores=count(fields, "cpu_limit_millicores", 2_000, most=1_000_000),
+        memory_overhead_mib=count(fields, "memory_overhead_mib", 256, most=1 << 20),
+        plain_limit_mib=count(fields, "plain_limit_mib", 16 * 1024, most=1 << 24),
+        startup_period_seconds=count(fields, "startup_period_seconds", 2, most=3_600),
+        startup_failure_threshold=count(fields, "startup_failure_threshold", 1_800, most=1_000_000),
+    )
+    fields.done()
+    if not 1 <= config.health_port <= 65_000:
+        raise FormatError("bad-config", "config.sidecar.health_listen needs a fixed port from 1 to 65000")
+    return config
+
+
+def _pinned(untrusted: str) -> str:
+    """The sidecar checks everything else, so its image may not be one that can be moved."""
+    if _IMAGE.fullmatch(untrusted) is None:
+        raise FormatError(
+            "bad-config",
+            "config.sidecar.image must name a digest, as NAME@sha256:<64 lower-case hex digits>",
+            field="config.sidecar.image",
+        )
+    return untrusted
+
+
+def _volumes(entries: list[strictjson.Value]) -> tuple[Object, ...]:
+    """The operator's volumes for the sidecar (SVID, policy), completed as the API server stores them."""
+    found = []
+    for index, entry in enumerate(entries):
+        where = f"config.sidecar.volumes[{index}]"
+        if not isinstance(entry, dict) or not str(entry.get("name")).startswith(PREFIX) or len(entry) != 2:
+            raise FormatError(
+                "bad-config", f"{where} must have one source and a name that starts with {PREFIX}"
+            )
+        found.append({name: _completed(name, source) for name, source in entry.items()})
+    return tuple(found)
+
+
+def _completed(kind: str, source: strictjson.Value) -> strictjson.Value:
+    if isinstance(source, dict) and kind in {"configMap", "secret", "projected", "downwardAPI"}:
+        return {"defaultMode": 420, **source}
+    if isinstance(source, dict) and kind == "hostPath":
+        return {"type": "", **source}
+    return source
+
+
+def _mounts(entries: list[strictjson.Value]) -> tuple[Object, ...]:
+    found: list[Object] = []
+    for index, entry in enumerate(entries):
+        fields = Fields(entry, f"config.sidecar.volume_mounts[{index}]")
+        mount: Object = {
+            "mountPath": fields.take("mountPath", str),
+            "name": fields.take("name", str),
+            "readOnly": True,
+        }
+        if fields.maybe("readOnly", bool) is False:
+            raise FormatError("bad-config", f"config.sidecar.volume_mounts[{index}] must be read-only")
+        fields.done()
+        found.append(mount)
+    return tuple(found)

@@ -1,0 +1,109 @@
+"""A few threads over one list: everything once, and the first failure or Ctrl-C ends it all."""
+
+import signal
+import threading
+import time
+
+import pytest
+
+from trustkit.artifact.lanes import run_lanes
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2, 7, 100])
+def test_every_item_once(workers):
+    done = []
+    run_lanes(range(50), lambda item, own, lanes: done.append(item), state=object, workers=workers)
+    assert sorted(done) == list(range(50))
+
+
+def test_nothing_to_do():
+    run_lanes([], lambda item, own, lanes: pytest.fail("there is nothing"), state=object, workers=3)
+
+
+def test_each_thread_has_one_state_of_its_own():
+    made, met = [], {}
+    barrier = threading.Barrier(3)
+
+    def state():
+        made.append(object())
+        return made[-1]
+
+    def work(item, own, lanes):
+        if item < 3:
+            barrier.wait(60)  # three threads are at work at once
+        met.setdefault(threading.get_ident(), set()).add(own)
+
+    run_lanes(range(30), work, state=state, workers=3)
+    assert len(made) == 3
+    assert all(len(owns) == 1 for owns in met.values())
+    assert set().union(*met.values()) == set(made)
+
+
+@pytest.mark.parametrize("failure", [ValueError, KeyboardInterrupt, SystemExit])
+def test_one_failure_ends_what_the_others_do(failure):
+    """The others would work for ever: only their being told lets this test end."""
+    ended = []
+    begun = threading.Barrier(3)
+
+    def work(item, own, lanes):
+        begun.wait(60)
+        if item == 1:
+            raise failure("told")
+        while not lanes.stopped:
+            time.sleep(0.001)
+        ended.append(item)
+
+    with pytest.raises(failure, match="told"):
+        run_lanes(range(100), work, state=object, workers=3)
+    assert sorted(ended) == [0, 2]
+    assert not any(thread.name.startswith("trustkit-lane") for thread in threading.enumerate())
+
+
+def test_a_state_that_cannot_be_made():
+    with pytest.raises(MemoryError):
+        run_lanes([1], lambda item, own, lanes: None, state=_no_memory, workers=2)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 4])
+def test_ctrl_c_ends_all_work(workers):
+    """It comes at once, while threads are still being started: none may be left behind."""
+    ended = []
+
+    def work(item, own, lanes):
+        if item == 0:
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        while not lanes.stopped:
+            time.sleep(0.001)
+        ended.append(item)
+
+    with pytest.raises(KeyboardInterrupt):
+        run_lanes(range(100), work, state=object, workers=workers)
+    assert len(ended) <= workers
+    assert not any(thread.name.startswith("trustkit-lane") for thread in threading.enumerate())
+
+
+def _no_memory():
+    raise MemoryError
+
+
+def test_one_thread_is_enough_and_none_is_an_answer(monkeypatch):
+    """A limit on processes, as containers have it, may come at any thread, the first included."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from trustkit.errors import UnavailableError
+
+    real, left = ThreadPoolExecutor.submit, [1]
+
+    def limited(self, *arguments):
+        if not left[0]:
+            raise RuntimeError("can't start new thread")
+        left[0] -= 1
+        return real(self, *arguments)
+
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", limited)
+    done = []
+    run_lanes([1, 2, 3], lambda item, _state, _lanes: done.append(item), state=lambda: None, workers=3)
+    assert done == [1, 2, 3]
+    with pytest.raises(UnavailableError) as caught:
+        run_lanes([1], lambda *_: None, state=lambda: None, workers=1)
+    assert caught.value.code == "out-of-threads"

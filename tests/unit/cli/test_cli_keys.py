@@ -1,0 +1,205 @@
+"""Key pairs: two files or none, never over another, and the public half of either kind."""
+
+import os
+import stat
+import subprocess
+
+import pytest
+
+from trustkit.sealing.hpke import opener_from_pem, recipient_from_pem
+from trustkit.signing.key import load_signer
+from trustkit.verifying.keys import public_key_from_pem
+
+
+@pytest.mark.parametrize("kind", ["p256", "p384", "p521"])
+@pytest.mark.parametrize("locked", [True, False])
+def test_a_signing_key_pair(cli, world, tmp_path, kind, locked):
+    path = tmp_path / "key.pem"
+    words = ("--passphrase-file", world.passphrase) if locked else ()
+    document = cli("key", "generate", "--output", path, "--type", kind, *words, "--json").document
+    assert (document["type"], document["encrypted"]) == (kind, locked)
+    assert bool(document["warnings"]) == (not locked)
+    signer = load_signer(path, passphrase=b"correct horse" if locked else None)
+    public = public_key_from_pem((tmp_path / "key.pem.pub").read_bytes(), what="it")
+    assert document["fingerprint"] == str(signer.fingerprint) == str(public.fingerprint)
+    assert document["private_key"] == str(path)
+    assert document["public_key"] == f"{path}.pub"
+
+
+@pytest.mark.parametrize("locked", [True, False])
+def test_a_recipients_key_pair(cli, world, tmp_path, locked):
+    path = tmp_path / "key.pem"
+    words = ("--passphrase-file", world.passphrase) if locked else ()
+    document = cli("key", "generate", "--output", path, "--type", "x25519", *words, "--json").document
+    opener = opener_from_pem(path.read_bytes(), passphrase=b"correct horse" if locked else None)
+    recipient = recipient_from_pem((tmp_path / "key.pem.pub").read_bytes())
+    assert document["fingerprint"] == str(opener.key_id) == str(recipient.key_id)
+
+
+def test_the_private_half_is_its_owners_alone(program, tmp_path):
+    ran = program("key", "generate", "--output", tmp_path / "key.pem")
+    assert ran.status == 0
+    assert "is not encrypted" in ran.err
+    assert stat.S_IMODE((tmp_path / "key.pem").stat().st_mode) == 0o600
+    assert not stat.S_IMODE((tmp_path / "key.pem.pub").stat().st_mode) & 0o022
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["key.pem", "key.pem.pub"]
+
+
+@pytest.mark.parametrize("taken", ["key.pem", "key.pem.pub"])
+@pytest.mark.parametrize("kind", ["file", "folder", "dangling link", "fifo"])
+def test_nothing_is_ever_replaced(cli, tmp_path, snapshot, taken, kind):
+    path = tmp_path / taken
+    if kind == "file":
+        path.write_text("precious")
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "fifo":
+        os.mkfifo(path)
+    else:
+        path.symlink_to(tmp_path / "elsewhere")
+    before = snapshot(tmp_path)
+    ran = cli("key", "generate", "--output", tmp_path / "key.pem")
+    assert (ran.status, ran.code) == (2, "output-exists")
+    assert "--overwrite" not in ran.err
+    assert snapshot(tmp_path) == before
+
+
+def test_the_passphrase_is_no_output(cli, tmp_path, snapshot):
+    (tmp_path / "secret.pub").write_text("pass\n")
+    before = snapshot(tmp_path)
+    for output in (tmp_path / "secret", tmp_path / "secret.pub"):
+        ran = cli("key", "generate", "--output", output, "--passphrase-file", tmp_path / "secret.pub")
+        assert (ran.status, ran.code) == (2, "output-is-input")
+    assert snapshot(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("output", "status", "code"),
+    [
+        ("absent/key.pem", 2, "no-such-folder"),
+        ("file/key.pem", 2, "no-such-folder"),
+        ("x" * 253, 2, "bad-arguments"),
+    ],
+)
+def test_a_place_that_will_not_do(cli, tmp_path, output, status, code):
+    (tmp_path / "file").touch()
+    ran = cli("key", "generate", "--output", tmp_path / output)
+    assert (ran.status, ran.code) == (status, code)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_half_a_pair_is_taken_back(cli, tmp_path, monkeypatch):
+    """The second file fails as it does when the disk is full just then."""
+    from trustkit.errors import UnavailableError
+    from trustkit.storage import local
+
+    write, seen = local.write_new, []
+
+    def full_at_the_second(target, content, **options):
+        seen.append(target)
+        if len(seen) == 2:
+            raise UnavailableError("unwritable", "the disk is full")
+        write(target, content, **options)
+
+    monkeypatch.setattr(local, "write_new", full_at_the_second)
+    ran = cli("key", "generate", "--output", tmp_path / "key.pem")
+    assert (ran.status, ran.code) == (5, "unwritable")
+    assert [path.name for path in seen] == ["key.pem", "key.pem.pub"]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("after", ["key.pem", "key.pem.pub"])
+def test_an_interruption_between_the_files_takes_both_back(cli, tmp_path, monkeypatch, after):
+    from trustkit.storage import local
+
+    write = local.write_new
+
+    def interrupted(target, content, **options):
+        write(target, content, **options)
+        if target.name == after:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(local, "write_new", interrupted)
+    assert cli("key", "generate", "--output", tmp_path / "key.pem").status == 130
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_appears_meanwhile_is_somebody_elses(cli, tmp_path, monkeypatch):
+    from trustkit.storage import local
+
+    write = local.write_new
+
+    def overtaken(target, content, **options):
+        if target.name == "key.pem.pub":
+            target.write_text("of somebody else")
+        write(target, content, **options)
+
+    monkeypatch.setattr(local, "write_new", overtaken)
+    ran = cli("key", "generate", "--output", tmp_path / "key.pem")
+    assert (ran.status, ran.code) == (2, "output-exists")
+    assert [path.name for path in tmp_path.iterdir()] == ["key.pem.pub"]
+    assert (tmp_path / "key.pem.pub").read_text() == "of somebody else"
+
+
+def test_a_full_disk_leaves_no_half_key(program, tmp_path):
+    """On a file system of one page, mounted where that is allowed."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=4k", "none", disk], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("mounting is not allowed here")
+    try:
+        ran = program("key", "generate", "--output", disk / "key.pem")
+        assert (ran.status, ran.code) == (5, "unwritable")
+        assert list(disk.iterdir()) == []
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def test_the_public_half_of_either_kind(cli, world):
+    for key, words in (
+        (world.author, ()),
+        (world.locked, ("--passphrase-file", world.passphrase)),
+        (world.opener, ()),
+        (world.locked_opener, ("--passphrase-file", world.passphrase)),
+    ):
+        ran = cli("key", "public", key, *words)
+        assert (ran.status, ran.err) == (0, "")
+        assert ran.out == world.public(key).read_text()
+        assert cli("key", "public", key, *words, "--quiet").out == ran.out
+        document = cli("key", "public", key, *words, "--json").document
+        assert document["public_key"] == ran.out
+        assert document["fingerprint"].startswith("sha256:")
+        assert "PRIVATE" not in str(document)
+
+
+def test_keys_that_cannot_be_used(cli, world, tmp_path):
+    rsa = tmp_path / "rsa.pem"
+    made = subprocess.run(["openssl", "genrsa", "-out", rsa, "2048"], capture_output=True, check=False)
+    if made.returncode:
+        pytest.skip("there is no openssl here")
+    assert cli("key", "public", rsa).code == "unsupported-key"
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "code"),
+    [
+        (("locked",), 2, "passphrase-needed"),
+        (("locked_opener",), 2, "passphrase-needed"),
+        (("author", "--passphrase-file", "passphrase"), 2, "passphrase-unused"),
+        (("opener", "--passphrase-file", "passphrase"), 2, "passphrase-unused"),
+        (("locked", "--passphrase-file", "policy"), 2, "wrong-passphrase"),
+        (("locked_opener", "--passphrase-file", "policy"), 2, "wrong-passphrase"),
+        (("policy",), 3, "bad-key"),
+        (("author.pem.pub",), 2, "public-key-given"),
+        (("opener.pem.pub",), 2, "public-key-given"),
+        (("model",), 3, "special-file"),
+    ],
+)
+def test_private_keys_that_do_not_open(cli, world, words, status, code):
+    named = [world.folder / word if word.endswith(".pub") else getattr(world, word, word) for word in words]
+    ran = cli("key", "public", *named, "--json")
+    assert (ran.status, ran.document["code"]) == (status, code)
+    assert "correct horse" not in ran.out + ran.err

@@ -1,0 +1,181 @@
+"""The strict front of argparse: nothing shortened, nothing doubled, nothing empty, nothing guessed."""
+
+import argparse
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trustkit.cli.dispatch import parser_of
+from trustkit.cli.parser import Parser, path_of, text_of, whole
+from trustkit.cli.verbs import VERBS
+from trustkit.errors import UsageError
+
+FILLED = {
+    "sign": ["m", "--key", "k"],
+    "verify": ["m", "--key", "k"],
+    "manifest": ["m"],
+    "inspect": ["f"],
+    "seal": ["m", "--key", "k", "--recipient", "r", "--line", "a/b", "--version", "1", "--output", "o"],
+    "open": ["m", "--opener", "k", "--output", "o"],
+    "key generate": ["--output", "o"],
+    "key public": ["f"],
+    "policy check": ["f"],
+    "demo": [],
+    "completion": ["bash"],
+}
+SINGLE = [
+    (name, flag.name) for name in VERBS for flag in parser_of(name).flags if flag.metavar or flag.choices
+]
+
+
+def refused(name, words):
+    with pytest.raises(UsageError) as caught:
+        parser_of(name).parse_args(words)
+    assert caught.value.code == "bad-arguments"
+    assert caught.value.message.endswith(f"; see trustkit {name} --help")
+    return caught.value.message
+
+
+def test_every_verb_is_tried_here():
+    assert FILLED.keys() == VERBS.keys()
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_what_is_needed_is_enough(name):
+    parser_of(name).parse_args(FILLED[name])
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_an_unknown_flag_is_refused(name):
+    assert "--nonsense" in refused(name, [*FILLED[name], "--nonsense"])
+    assert "extra" in refused(name, [*FILLED[name], "extra"])
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_a_shortened_flag_is_refused(name):
+    for flag in parser_of(name).flags:
+        if flag.name.startswith("--"):
+            value = ["1"] if flag.metavar or flag.choices else []
+            refused(name, [*FILLED[name], flag.name[:-1], *value])
+
+
+@pytest.mark.parametrize(("name", "flag"), [pair for pair in SINGLE if pair[1].startswith("--")])
+def test_a_flag_needs_a_value_that_is_not_empty(name, flag):
+    words = [word for word in FILLED[name] if word != flag]
+    refused(name, [*words, flag])
+    refused(name, [*words, f"{flag}="])
+    refused(name, [*words, flag, ""])
+    refused(name, [*words, flag, "a\0b"])
+
+
+REPEATABLE = {"--ignore", "--only", "--recipient"}
+
+
+@pytest.mark.parametrize(("name", "flag"), [pair for pair in SINGLE if pair[1].startswith("--")])
+def test_a_flag_with_one_value_is_not_given_twice(name, flag):
+    known = {known.name: known for known in parser_of(name).flags}[flag]
+    value = known.choices[0] if known.choices else "1"
+    words = [*FILLED[name], *([] if flag in FILLED[name] else [flag, value]), flag, value]
+    if flag in REPEATABLE:
+        parser_of(name).parse_args(words)
+    else:
+        assert "may be given only once" in refused(name, words)
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in VERBS if FILLED[name] and not FILLED[name][0].startswith("-")]
+)
+def test_a_path_may_start_with_a_dash_after_two(name):
+    word = FILLED[name][0]
+    rest = FILLED[name][1:]
+    if name != "completion":
+        found = vars(parser_of(name).parse_args([*rest, "--", "--json"]))
+        assert "--json" in map(str, found.values())
+        assert found["json"] is False
+    refused(name, [*rest, "--", word, word])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--method", "lines"],
+        ["--hash", "md5"],
+        ["--shard-size", "0"],
+        ["--shard-size", "-1"],
+        ["--shard-size", "1e9"],
+    ],
+)
+def test_values_out_of_a_set_are_refused(words):
+    refused("sign", [*FILLED["sign"], *words])
+
+
+@pytest.mark.parametrize("name", ["../x", "/x", "a//b", "a\\b", "a\nb", ".", "/", "x" * 5000])
+def test_names_to_ignore_are_names(name):
+    refused("sign", [*FILLED["sign"], "--ignore", name])
+
+
+def test_a_folder_to_ignore_may_end_in_a_slash():
+    found = parser_of("sign").parse_args([*FILLED["sign"], "--ignore", "cache/", "--ignore", "b"])
+    assert found.ignore == ["cache", "b"]
+
+
+@pytest.mark.parametrize("line", ["", "A/b", "a//b", "/a", "a/", "a b", "é", "a" * 256])
+def test_lines_are_lines(line):
+    words = FILLED["seal"][:]
+    words[words.index("a/b")] = line
+    refused("seal", words)
+
+
+@given(st.text(max_size=30))
+def test_numbers_are_plain_digits_within_bounds(text):
+    kind = whole(1, 2**53 - 1)
+    try:
+        number = kind(text)
+    except argparse.ArgumentTypeError:
+        assert not (text.isascii() and text.isdigit() and 1 <= int(text) < 2**53 and len(text) <= 16)
+    else:
+        assert text.isascii()
+        assert int(text) == number
+        assert 1 <= number < 2**53
+
+
+@pytest.mark.parametrize(
+    "text", ["", "1_000", "+1", " 1", "\uff11", "9" * 5000, "0x10", "1.0", "9007199254740992"]
+)
+def test_other_spellings_of_numbers_are_refused(text):
+    with pytest.raises(argparse.ArgumentTypeError):
+        whole(1, 2**53 - 1)(text)
+
+
+@given(st.text(st.characters(codec=None, exclude_categories=()), max_size=300))
+def test_paths_are_what_the_system_can_look_up(text):
+    try:
+        path = path_of(text)
+    except argparse.ArgumentTypeError:
+        return
+    assert path.exists() in {True, False}
+    assert "\0" not in text
+    assert text
+
+
+@pytest.mark.parametrize("text", ["", "a\0", "x" * 256, "x/" * 2048, "\ud800"])
+def test_what_is_no_path(text):
+    with pytest.raises(argparse.ArgumentTypeError):
+        path_of(text)
+
+
+def test_paths_as_long_as_they_can_be():
+    assert len(str(path_of("/".join(["x" * 255] * 15)))) == 255 * 15 + 14
+    assert str(path_of("\udcff" * 255)) == "\udcff" * 255
+    with pytest.raises(argparse.ArgumentTypeError):
+        path_of("é" * 128)
+
+
+def test_text_is_anything_that_is_there():
+    assert text_of("*.bin") == "*.bin"
+
+
+def test_errors_are_raised_and_never_leave_the_process():
+    with pytest.raises(UsageError, match="bad-arguments"):
+        Parser("trustkit test").error("nothing fits")

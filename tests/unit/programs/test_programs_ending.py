@@ -1,0 +1,79 @@
+"""Every outcome has its exit status, and is told once."""
+
+import io
+import json
+import resource
+
+import pytest
+
+from trustkit.errors import DeniedError, UsageError
+from trustkit.programs import ending
+from trustkit.programs.voice import Voice
+
+
+def ended(work, *, as_json=False, debug=False):
+    out, err = io.StringIO(), io.StringIO()
+    voice = Voice("program", out, err, as_json=as_json)
+    status = ending.status_of(work, voice, debug=debug, interrupted="stopped half-way")
+    return status, out.getvalue(), err.getvalue()
+
+
+def raising(error):
+    def work():
+        raise error
+
+    return work
+
+
+def test_a_run_that_ends_well_says_nothing_more():
+    assert ended(lambda: 0) == (0, "", "")
+    assert ended(lambda: 1, as_json=True) == (1, "", "")
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "line"),
+    [
+        (DeniedError("no-grant", "no"), 1, "program: no [no-grant]\n"),
+        (UsageError("bad-arguments", "what?"), 2, "program: what? [bad-arguments]\n"),
+        (KeyboardInterrupt(), 130, "program: stopped half-way [interrupted]\n"),
+        (
+            RuntimeError("a secret"),
+            70,
+            "program: a bug (RuntimeError); run with --debug and report it [internal-error]\n",
+        ),
+    ],
+    ids=["refused", "usage", "interrupted", "bug"],
+)
+def test_every_failure_has_its_status_one_line_and_one_document(error, status, line):
+    assert ended(raising(error)) == (status, "", line)
+    found, out, err = ended(raising(error), as_json=True)
+    assert (found, err) == (status, line)
+    document = json.loads(out)
+    assert (document["ok"], f"program: {document['message']} [{document['code']}]\n") == (False, line)
+    assert "secret" not in out
+
+
+def test_a_bug_shows_itself_only_with_debug():
+    with pytest.raises(RuntimeError, match="a secret"):
+        ended(raising(RuntimeError("a secret")), debug=True)
+    assert ended(raising(DeniedError("no-grant", "no")), debug=True)[0] == 1
+
+
+def test_no_core_is_left(monkeypatch):
+    limits = []
+    monkeypatch.setattr(resource, "setrlimit", lambda *arguments: limits.append(arguments))
+    ending.forbid_core_dumps()
+    assert limits == [(resource.RLIMIT_CORE, (1, 1))]  # 0 would not hold for cores that go to a pipe
+
+
+def test_a_limit_that_may_not_be_raised_is_lowered(monkeypatch):
+    limits = []
+
+    def setrlimit(kind, pair):
+        if pair == (1, 1):
+            raise ValueError("not allowed to raise maximum limit")
+        limits.append(pair)
+
+    monkeypatch.setattr(resource, "setrlimit", setrlimit)
+    ending.forbid_core_dumps()
+    assert limits == [(0, 0)]

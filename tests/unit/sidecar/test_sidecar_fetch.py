@@ -1,0 +1,132 @@
+"""The list of steps, in this process, with the real store and broker: order, wiping, the end of the key."""
+
+import contextlib
+import os
+import time
+
+import pytest
+
+from trustkit.errors import UnavailableError, VerificationError
+from trustkit.sidecar import fetch as room
+from trustkit.sidecar.config import load
+from trustkit.sidecar.fetch import World, fetch
+from trustkit.sidecar.keys import KeyService
+from trustkit.sidecar.lifecycle import Lifecycle, State
+from trustkit.sidecar.store import open_store
+
+
+class Run:
+    """One fetch: its states, its key, its world."""
+
+    def __init__(self, estate, model, monkeypatch, *, store, broker):
+        self.words, self.output = estate.arguments(model, store=store, broker=broker)
+        self.states = []
+        self.keys = []
+        self.closers = []
+        self.lifecycle = Lifecycle(lambda state, _line: self.states.append(state))
+        self.world = World(
+            now=time.time,
+            monotonic=time.monotonic,
+            sleep=time.sleep,
+            chance=lambda: 0.5,
+            entropy=os.urandom,
+            unbroken=contextlib.nullcontext,
+            on_stop=self.closers.append,
+            alarm=lambda error: pytest.fail(str(error)),
+        )
+        released = KeyService.key_for
+
+        def watched(service, *arguments):
+            self.keys.append(released(service, *arguments))
+            return self.keys[-1]
+
+        monkeypatch.setattr(KeyService, "key_for", watched)
+
+    def go(self):
+        return fetch(load(self.words), self.world, self.lifecycle, open_store=open_store)
+
+    def left(self):
+        return [path.name for path in self.output.parent.iterdir()]
+
+
+@pytest.fixture
+def run(estate, model, monkeypatch, store, broker):
+    return Run(estate, model, monkeypatch, store=store, broker=broker)
+
+
+def wiped(dek):
+    with pytest.raises(ValueError, match="wiped"):
+        _ = dek.key
+    return True
+
+
+def test_states_in_order_and_the_key_is_wiped(run, model, estates):
+    published = run.go()
+    assert run.states == [State.IDENTIFIED, State.VERIFIED, State.KEYED, State.OPENED]
+    assert run.lifecycle.ready
+    assert (published.files, published.bytes) == (4, 3000013)
+    assert estates.tree_of(run.output) == estates.tree_of(model.source)
+    assert len(run.closers) == 1
+    [dek] = run.keys
+    assert wiped(dek)
+
+
+@pytest.mark.parametrize(
+    "error", [VerificationError("digest-mismatch", "x"), KeyboardInterrupt(), MemoryError()]
+)
+def test_whatever_happens_on_the_way_staging_and_key_are_wiped(run, monkeypatch, error):
+    def struck(_source, _descriptor, _manifest, staging, **_more):
+        staging.write("model.safetensors", b"plaintext")
+        assert run.left() != []
+        raise error
+
+    monkeypatch.setattr(room, "deliver_sealed", struck)
+    with pytest.raises(type(error)):
+        run.go()
+    assert run.left() == []
+    assert wiped(run.keys[0])
+    assert run.lifecycle.state is State.KEYED
+
+
+def test_no_key_is_asked_for_before_everything_else_was_checked(run, monkeypatch):
+    free = os.statvfs("/")
+
+    def full(_path):
+        return type("Full", (), {"f_bavail": 0, "f_frsize": free.f_frsize})
+
+    monkeypatch.setattr(os, "statvfs", full)
+    with pytest.raises(UnavailableError) as caught:
+        run.go()
+    assert caught.value.code == "no-space"
+    assert run.keys == []
+
+
+def test_a_failure_between_the_last_byte_and_the_rename_publishes_nothing(run, monkeypatch):
+    def planted(_source, _descriptor, _manifest, staging, **_more):
+        staging.write("model.safetensors", b"plaintext")
+        [folder] = run.output.parent.iterdir()
+        (folder / "planted").write_text("by somebody else")
+        return 9
+
+    monkeypatch.setattr(room, "deliver_sealed", planted)
+    with pytest.raises(VerificationError) as caught:
+        run.go()
+    assert caught.value.code == "staging-altered"
+    assert run.left() == []
+    assert run.lifecycle.state is State.OPENED
+
+
+def test_a_store_that_fails_while_the_signature_is_read_is_no_missing_signature(run, monkeypatch):
+    class Broken:
+        def document(self, name, *, max_bytes):
+            raise UnavailableError("store-failed", "x")
+
+        def close(self):
+            run.closers.append("closed")
+
+    run.words.remove("--descriptor-digest")
+    del run.words[3]
+    with pytest.raises(UnavailableError) as caught:
+        fetch(load(run.words), run.world, run.lifecycle, open_store=lambda *_: Broken())
+    assert caught.value.code == "store-failed"
+    assert run.closers[-1] == "closed"

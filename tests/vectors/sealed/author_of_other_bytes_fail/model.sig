@@ -1,0 +1,19 @@
+{
+  "dsseEnvelope": {
+    "payload": "eyJfdHlwZSI6Imh0dHBzOi8vaW4tdG90by5pby9TdGF0ZW1lbnQvdjEiLCJwcmVkaWNhdGUiOnsicmVzb3VyY2VzIjpbeyJhbGdvcml0aG0iOiJzaGEyNTYiLCJkaWdlc3QiOiI4MzM1MTA0NmIyZjQ5ZjIzYjhlZjIyMDQxOTQ1Y2FjMDk3YTZhNmI0N2RjMDIyYmNmYmRmYWQ2YTc1OWVhMjc3IiwibmFtZSI6ImNvbmZpZy5qc29uIn0seyJhbGdvcml0aG0iOiJzaGEyNTYiLCJkaWdlc3QiOiIyZDcxMTY0MmI3MjZiMDQ0MDE2MjdjYTlmYmFjMzJmNWM4NTMwZmIxOTAzY2M0ZGIwMjI1ODcxNzkyMWE0ODgxIiwibmFtZSI6ImVtcHR5In0seyJhbGdvcml0aG0iOiJzaGEyNTYiLCJkaWdlc3QiOiI4MTg5ZTNkNTQ3NjdkNTFlOGQxOTQyNjU5YTllMjkwNWY5ZWMzYWU3Mjg2MGMxNmE2NmU3NWI4Y2M5YmQyMDg3IiwibmFtZSI6IndlaWdodHMvbW9kZWwuYmluIn1dLCJzZXJpYWxpemF0aW9uIjp7ImFsbG93X3N5bWxpbmtzIjpmYWxzZSwiaGFzaF90eXBlIjoic2hhMjU2IiwiaWdub3JlX3BhdGhzIjpbXSwibWV0aG9kIjoiZmlsZXMifX0sInByZWRpY2F0ZVR5cGUiOiJodHRwczovL21vZGVsX3NpZ25pbmcvc2lnbmF0dXJlL3YxLjAiLCJzdWJqZWN0IjpbeyJkaWdlc3QiOnsic2hhMjU2IjoiOTNjMzI3MjZjY2YwN2Y5NTZjODY0ODgxOWU1MTA4ZGIxNDcyYzgyYjUyZjRlMzAzZjQ4M2U4MTVlYWU3ZGEyYiJ9LCJuYW1lIjoidGlueS1sbG0ifV19",
+    "payloadType": "application/vnd.in-toto+json",
+    "signatures": [
+      {
+        "keyid": "",
+        "sig": "MEQCIAjI8q9c82PiS/e6AeUtO514dJxuu7FIofIev/+TAc+uAiBC1qxjJkf31VsjezViJIHxZGVZweiHtZVRItxuqA8yCA=="
+      }
+    ]
+  },
+  "mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
+  "verificationMaterial": {
+    "publicKey": {
+      "hint": "9bc079e4aa4fcc5ee52c6daf28432ed24043718dcc374fab1cee01192b0e6d53"
+    },
+    "tlogEntries": []
+  }
+}

@@ -1,0 +1,134 @@
+"""Reading the small files a caller names: bundles, policies, keys, documents.
+
+The law of this file: a named input is a regular file within a cap, or an error;
+a FIFO never hangs us, a device never feeds us, and the cap is checked on what
+was opened, not on what a path meant a moment before.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+from trustkit.errors import FormatError, LimitError, UnavailableError, UsageError
+
+# A FIFO must not hang us, a terminal not become ours; and what we open, no child of ours inherits.
+_INPUT = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+NOWHERE = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG))
+"""What the system says of a path that leads to nothing."""
+NOT_A_FILE = frozenset((errno.ENXIO, errno.ENODEV))
+"""What the system says on opening a socket, or a device without a driver."""
+
+
+def read_input(path: Path, *, max_bytes: int, what: str) -> bytes:
+    """Read a whole input file.
+
+    Args:
+        path: Where it lies; links are followed, since the caller named it.
+        max_bytes: Cap (bytes), checked before reading.
+        what: Its name in messages, such as ``bundle``.
+
+    Raises:
+        UsageError: ``no-such-file``.
+        FormatError: ``special-file``.
+        LimitError: ``too-large``.
+        UnavailableError: ``unreadable``.
+    """
+    try:
+        descriptor = os.open(path, _INPUT)
+    except ValueError:  # a NUL, or text that no file system has
+        raise _absent(path, what) from None
+    except OSError as error:
+        raise _unopened(path, what, error) from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):  # before Python sees it: it will not take a folder
+        os.close(descriptor)
+        raise _special(path, what)
+    with os.fdopen(descriptor, "rb") as file:
+        try:
+            raw = file.read(max_bytes + 1)
+        except OSError as error:
+            raise _unreadable(path, what, error) from None
+    if len(raw) > max_bytes:
+        raise LimitError(
+            "too-large", f"the {what} {str(path)!r} is larger than {max_bytes} bytes", limit=max_bytes
+        )
+    return raw
+
+
+def status_of(path: Path) -> os.stat_result | None:
+    """Return the status of what a path leads to, or None where it leads to nothing.
+
+    `Path.is_dir` and its kin raise on some paths and say no to others; here both are answers.
+
+    Raises:
+        UnavailableError: ``unreadable`` where the system will not say.
+    """
+    try:
+        return path.stat()
+    except ValueError:
+        return None
+    except OSError as error:
+        if error.errno in NOWHERE:
+            return None
+        raise _unreadable(path, "path", error) from None
+
+
+def is_folder(path: Path) -> bool:
+    """Say whether a path leads to a folder."""
+    status = status_of(path)
+    return status is not None and stat.S_ISDIR(status.st_mode)
+
+
+def is_file(path: Path) -> bool:
+    """Say whether a path leads to a regular file."""
+    status = status_of(path)
+    return status is not None and stat.S_ISREG(status.st_mode)
+
+
+def same_file(first: Path, second: Path) -> bool:
+    """Say whether two paths are one existing file, through links of either kind."""
+    one, other = status_of(first), status_of(second)
+    return one is not None and other is not None and os.path.samestat(one, other)
+
+
+def real_place(path: Path) -> str:
+    """Return where a path's entry really lies; the last component may be a link and stays one."""
+    if path.name in {"", ".."}:
+        return os.path.realpath(path)
+    return os.path.join(os.path.realpath(path.parent), path.name)  # noqa: PTH118 - Path would not take `..` as it is
+
+
+def inside(path: Path, folder: Path) -> str | None:
+    """Return the relative POSIX name of *path* below *folder*, or None; neither needs to exist."""
+    real = real_place(path)
+    root = os.path.realpath(folder).rstrip("/") + "/"
+    return decoded(real.removeprefix(root)) if real.startswith(root) and real != root else None
+
+
+def decoded(name: str) -> str:
+    """Return a name that was read in the locale's encoding as the UTF-8 it must be; `check_name` judges."""
+    return os.fsencode(name).decode("utf-8", "surrogateescape")
+
+
+def _absent(path: Path, what: str) -> UsageError:
+    return UsageError("no-such-file", f"there is no {what} at {str(path)!r}", path=str(path))
+
+
+def _special(path: Path, what: str) -> FormatError:
+    return FormatError("special-file", f"the {what} {str(path)!r} is not a regular file", path=str(path))
+
+
+def _unopened(path: Path, what: str, error: OSError) -> UsageError | FormatError | UnavailableError:
+    if error.errno in NOWHERE:
+        return _absent(path, what)
+    if error.errno in NOT_A_FILE:
+        return _special(path, what)
+    return _unreadable(path, what, error)
+
+
+def _unreadable(path: Path, what: str, error: OSError) -> UnavailableError:
+    return UnavailableError(
+        "unreadable", f"cannot read the {what} {str(path)!r}: {error.strerror}", path=str(path)
+    )

@@ -1,0 +1,1 @@
+"""WHAT is claimed: statements, envelopes, bundles; pure bytes to values and back."""

@@ -1,0 +1,134 @@
+"""Everything a broker needs, built from its configuration: what fails here fails at start.
+
+The law of this file: the policy holds its keys inline, because its digest goes
+into every record; passphrases come from files alone; rules that do not answer,
+or allow an empty document, are not served.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from trustkit.artifact.inputs import read_input
+from trustkit.broker.config import Config, OpenerConfig, check_grants
+from trustkit.broker.release import Broker, Terms
+from trustkit.deciding.decision import BROKER, decide, demand_denial_of_nothing
+from trustkit.deciding.record import RecordFile
+from trustkit.deciding.wasm import MAX_BYTES as RULES_MAX_BYTES
+from trustkit.deciding.wasm import WasmEngine, packaged_bundle
+from trustkit.errors import Evidence, TrustkitError, UsageError
+from trustkit.sealing.recipients import Opener, opener_from_pem
+from trustkit.spiffe.names import SpiffeID
+from trustkit.spiffe.svid import SVIDSource
+from trustkit.verifying.policy import MAX_BYTES as POLICY_MAX_BYTES
+from trustkit.verifying.policy import VerificationPolicy, parse_policy
+
+_KEY_MAX_BYTES = 64 * 1024
+_SVID_MAX_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """A broker that is ready to serve, the source of its identity, and what it was built from."""
+
+    broker: Broker
+    source: SVIDSource
+    summary: dict[str, Evidence]
+
+
+def compose(
+    config: Config, *, clock: Callable[[], float], alarm: Callable[[TrustkitError], None]
+) -> Composed:
+    """Load and check everything the configuration names.
+
+    Args:
+        config: The configuration.
+        clock: Seconds since the epoch, for SVIDs and records.
+        alarm: Told of what the operator must look at: an SVID that was not taken, a record that fails.
+
+    Raises:
+        TrustkitError: Whatever is missing, unreadable or wrong.
+    """
+    policy = _policy(config)
+    check_grants(config.grants, policy)
+    openers = _openers(config.openers)
+    engine = _engine(config)
+    source = SVIDSource(lambda name: _svid_file(config, name), clock, alarm=alarm)
+    identity = source.current().spiffe_id
+    record = RecordFile(config.record, clock=clock)
+    record.check()
+    terms = Terms(
+        policy=policy,
+        rules=lambda facts: decide(engine, BROKER, facts),
+        grants=config.grants,
+        openers=openers,
+        trust_domain=identity.trust_domain,
+    )
+    return Composed(
+        Broker(terms, record=record.append, body_max_bytes=config.limits.body_max_bytes, alarm=alarm),
+        source,
+        _summary(policy, engine, openers, identity),
+    )
+
+
+def _summary(
+    policy: VerificationPolicy, engine: WasmEngine, openers: tuple[Opener, ...], identity: SpiffeID
+) -> dict[str, Evidence]:
+    return {
+        "spiffe_id": str(identity),
+        "policy_digest": str(policy.digest),
+        "rules_digest": str(engine.digest),
+        "openers": [str(opener.key_id) for opener in openers],
+    }
+
+
+def _policy(config: Config) -> VerificationPolicy:
+    raw = read_input(config.policy, max_bytes=POLICY_MAX_BYTES, what="policy")
+    return parse_policy(raw, read_file=_no_other_file)
+
+
+def _no_other_file(name: str) -> bytes:
+    """A key in a file of its own would escape the policy's digest, which every record names."""
+    raise UsageError(
+        "policy-not-self-contained", f"the policy must hold its keys inline (key.pem), not in {name!r}"
+    )
+
+
+def _openers(configs: tuple[OpenerConfig, ...]) -> tuple[Opener, ...]:
+    openers = tuple(_opener(config) for config in configs)
+    if len({opener.key_id for opener in openers}) != len(openers):
+        raise UsageError("bad-config", "the configuration is not valid: config.openers names one key twice")
+    return openers
+
+
+def _opener(config: OpenerConfig) -> Opener:
+    passphrase = None if config.passphrase_file is None else _passphrase(config.passphrase_file)
+    pem = read_input(config.file, max_bytes=_KEY_MAX_BYTES, what="opener")
+    return opener_from_pem(pem, passphrase=passphrase)
+
+
+def _passphrase(path: Path) -> bytes:
+    """The first line of a file, without its end, as the command line reads it."""
+    raw = read_input(path, max_bytes=_KEY_MAX_BYTES, what="passphrase file")
+    passphrase = raw.split(b"\n", 1)[0].removesuffix(b"\r")
+    if not passphrase:
+        raise UsageError(
+            "empty-passphrase", f"the first line of {str(path)!r} is empty, and protects nothing"
+        )
+    return passphrase
+
+
+def _engine(config: Config) -> WasmEngine:
+    if config.rules is None:
+        raw = packaged_bundle()
+    else:
+        raw = read_input(config.rules, max_bytes=RULES_MAX_BYTES, what="rules bundle")
+    engine = WasmEngine.load(raw)
+    demand_denial_of_nothing(engine, BROKER)
+    return engine
+
+
+def _svid_file(config: Config, name: str) -> bytes:
+    return read_input(config.svid_directory / name, max_bytes=_SVID_MAX_BYTES, what="SVID")

@@ -1,0 +1,88 @@
+"""Composition root of ``trustkit-broker``: serve over mutual TLS, or check the configuration.
+
+The only place of this face that sees the environment, arguments, clocks and
+process limits; everything else gets values. Failures are one line on stderr and
+the exit status of their class; with ``--json`` stdout holds exactly one JSON
+document, on every outcome (architecture, section 5).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+
+from trustkit.broker.config import load
+from trustkit.errors import EXIT_TRUSTED
+from trustkit.programs.arguments import Once, Parser, add_config_flag, add_verb, add_voice_flags, program
+from trustkit.programs.ending import forbid_core_dumps, status_of
+from trustkit.programs.settings import load_file
+from trustkit.programs.voice import Voice
+
+PROGRAM = "trustkit-broker"
+_DOOR_SECONDS = 5.0
+
+
+def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Run one command and return its exit status.
+
+    Args:
+        argv: Arguments without the program's name.
+        environ: The environment.
+    """
+    voice = Voice(PROGRAM, sys.stdout, sys.stderr, as_json="--json" in argv)
+
+    def work() -> int:
+        forbid_core_dumps()  # of openers and keys
+        return _run(_parser().parse_args(list(argv)), argv, environ, voice)
+
+    return status_of(work, voice, debug="--debug" in argv, interrupted="stopped before anything was served")
+
+
+def run() -> None:
+    """Start from the command line."""
+    sys.exit(main(sys.argv[1:], os.environ))
+
+
+def _parser() -> Parser:
+    parser = program(
+        PROGRAM,
+        does="Releases the key of a sealed model to the workloads that grants and rules name.",
+        ends="0 stopped or valid, 1 refused, 2 usage, 3 input, 4 limit, 5 unavailable",
+    )
+    common = Parser(add_help=False)
+    add_config_flag(common)
+    common.add_argument(
+        "--listen", action=Once, metavar="HOST:PORT", help="overrides the configuration; port 0 takes any"
+    )
+    add_voice_flags(common)
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="serve|check-config")
+    add_verb(verbs, common, "serve", "answer POST /v1/release over mutual TLS until SIGTERM")
+    add_verb(verbs, common, "check-config", "validate the configuration and all it names; serve nothing")
+    return parser
+
+
+def _run(arguments: argparse.Namespace, argv: Sequence[str], environ: Mapping[str, str], voice: Voice) -> int:
+    from trustkit.broker.compose import compose
+
+    config = load_file(arguments.config, load, environ=environ, argv=argv)
+    composed = compose(config, clock=time.time, alarm=voice.warn)
+    if arguments.verb == "check-config":
+        voice.succeed("the configuration is valid", composed.summary)
+        return EXIT_TRUSTED
+    from trustkit.broker.app import broker_app
+    from trustkit.spiffe.listening import Limits
+    from trustkit.spiffe.serving import serve_mtls
+
+    serve_mtls(
+        broker_app(composed.broker, config.limits, clock=time.monotonic),
+        listen=config.listen,
+        source=composed.source,
+        clock=time.time,
+        # The door is a little more patient than the desk behind it, so that who is late hears why.
+        limits=Limits(arrival_seconds=config.limits.body_timeout_seconds + _DOOR_SECONDS),
+        announce=lambda where: voice.succeed(f"listening on {where}", {"listen": where, **composed.summary}),
+    )
+    return EXIT_TRUSTED

@@ -1,0 +1,189 @@
+"""Whether a key is released, and to whom: a numbered list. The only place where an opener is used.
+
+    1. The request parses within its cap.            stops bombs, and requests with two readings
+    2. Descriptor and author's bundle verify under   stops a wrapped key dressed in a descriptor of the
+       the broker's own policy.                      asker's making (the broker as an oracle)
+    3. The asker is pinned to that very manifest.    stops a mix-up of two artifacts, however it came about
+    4. The rules allow it, for the SPIFFE ID that    stops a workload that asks for a key that is another's;
+       mutual TLS proved, on facts from proofs.      no answer of the rules is a denial
+    5. The record holds the decision, on disk.       stops a release without a trace: no record, no answer
+    6. The key is unwrapped in the context of the    stops a wrapped key of another artifact, and a key that
+       proof, and fits the signed commitment.        is not the one that sealed this one
+    7. It is wrapped again, in the same context, to  stops whoever sees the answer: a proxy, a log, a
+       the key the asker made for this request.      recorded connection
+
+The law of this file: no step is left out, none is moved, and nothing that was
+refused is silent. What can be read as a request leaves a record whatever
+becomes of it. The record holds identities, names, digests and codes; the key
+is in memory between steps 6 and 7 alone, in a buffer that is wiped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from trustkit.broker.config import Grant
+from trustkit.deciding.decision import Decision
+from trustkit.deciding.facts import release_facts
+from trustkit.digest import Digest, digest_of
+from trustkit.errors import DeniedError, TrustkitError, UnavailableError, VerificationError
+from trustkit.programs.deadline import Deadline
+from trustkit.sealing.recipients import Opener, recipient_from_raw, unwrap_document
+from trustkit.sealing.release import ReleaseAnswer, ReleaseRequest, answer_to_bytes, parse_request
+from trustkit.spiffe.names import SpiffeID
+from trustkit.strictjson import Object, Value
+from trustkit.verifying.policy import VerificationPolicy
+from trustkit.verifying.sealed import VerifiedSealed, verify_sealed
+
+EVENT = "key-release"
+"""What the entries of this face are called in a record."""
+_NO_DECISION = "no-decision"
+"""The rules were late, busy or broken: nothing was decided, so the asker may come again."""
+
+Rules = Callable[[Object], Decision]
+"""The rules with their entry point bound; undefined, late or malformed answers are already a denial."""
+Append = Callable[[Object], Digest]
+"""Writes one entry durably and returns its digest, or raises."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Under what the broker releases: whom it believes, what it may, and who is to have what.
+
+    Attributes:
+        policy: Whom to believe as author and as publisher, for which lines.
+        rules: The compiled rules.
+        grants: Who is to have what; the rules see those of the peer that asks.
+        openers: The private keys that stored keys are wrapped for.
+        trust_domain: The broker's own.
+    """
+
+    policy: VerificationPolicy
+    rules: Rules
+    grants: tuple[Grant, ...]
+    openers: Sequence[Opener]
+    trust_domain: str
+
+
+class Broker:
+    """Releases keys under fixed terms; safe to use from several threads.
+
+    Args:
+        terms: Under what.
+        record: Where every decision goes before it is answered.
+        body_max_bytes: Largest request (bytes).
+        alarm: Told of what the operator must look at, and the asker must not see.
+    """
+
+    def __init__(
+        self, terms: Terms, *, record: Append, body_max_bytes: int, alarm: Callable[[TrustkitError], None]
+    ) -> None:
+        self._terms = terms
+        self._append = record
+        self._max_bytes = body_max_bytes
+        self._alarm = alarm
+
+    def release(self, peer: SpiffeID, untrusted_body: bytes, deadline: Deadline) -> bytes:
+        """Answer one request, or refuse it.
+
+        Args:
+            peer: Who asks, as mutual TLS proved it.
+            untrusted_body: The request.
+            deadline: Asked before every step that costs something.
+
+        Returns:
+            The body of the answer.
+
+        Raises:
+            FormatError, LimitError: The request, or a document in it, does not parse.
+            VerificationError: A document does not verify, or is not the pinned artifact's.
+            DeniedError: The rules said no; the code is that of their first reason.
+            SealError: No opener fits, or the wrapped key is another's.
+            UnavailableError: ``deadline``, ``no-decision``, or the record cannot be written.
+        """
+        request = parse_request(untrusted_body, max_bytes=self._max_bytes)  # step 1
+        account = self._account(peer, request)
+        try:
+            deadline.check()
+            proof = verify_sealed(request.documents, self._terms.policy, max_bytes=self._max_bytes)  # step 2
+            _same(proof, request)  # step 3
+            deadline.check()
+        except TrustkitError as error:
+            self._refused(account, error)
+            raise
+        account |= {"line": proof.descriptor.line, "version": proof.descriptor.version}
+        record = self._decided(peer, proof, account)  # steps 4 and 5
+        try:
+            deadline.check()
+            wrapped = self._wrapped(request, proof)  # steps 6 and 7
+        except TrustkitError as error:
+            self._refused({**account, "after": str(record)}, error)
+            raise
+        return answer_to_bytes(ReleaseAnswer(wrapped, record))
+
+    def _account(self, peer: SpiffeID, request: ReleaseRequest) -> Object:
+        """Say who asked for what, before anything of it is believed: digests are of the bytes that came."""
+        return {
+            "event": EVENT,
+            "peer": str(peer),
+            "line": "",
+            "version": 0,
+            "manifest_digest": str(request.manifest_digest),
+            "descriptor_digest": str(digest_of(request.documents.descriptor)),
+            "policy_digest": str(self._terms.policy.digest),
+            "rules_digest": "",
+        }
+
+    def _decided(self, peer: SpiffeID, proof: VerifiedSealed, account: Object) -> Digest:
+        # Grants of others can allow nothing here, and all of them might not fit the rules' memory.
+        grants = [grant.to_object() for grant in self._terms.grants if grant.spiffe_id == peer]
+        decision = self._terms.rules(release_facts(str(peer), self._terms.trust_domain, proof, grants))
+        codes: list[Value] = [violation.code for violation in decision.violations]
+        account |= {"rules_digest": str(decision.rules_digest)}
+        undecided = not decision.allowed and codes == [_NO_DECISION]
+        outcome = "allowed" if decision.allowed else "unavailable" if undecided else "denied"
+        record = self._record({**account, "decision": outcome, "codes": codes})
+        if undecided:
+            raise UnavailableError("no-decision", decision.violations[0].message)
+        if not decision.allowed:
+            raise _denied(decision)
+        return record
+
+    def _record(self, entry: Object) -> Digest:
+        """Write an entry; what goes wrong with our own file is our operator's business, not the asker's."""
+        try:
+            return self._append(entry)
+        except TrustkitError as error:
+            self._alarm(error)
+            raise UnavailableError(
+                "record-failed", "the decision cannot be recorded, so there is none; look at the broker"
+            ) from None
+
+    def _refused(self, account: Object, error: TrustkitError) -> None:
+        outcome = "unavailable" if isinstance(error, UnavailableError) else "refused"
+        codes: list[Value] = [error.code]
+        self._record({**account, "decision": outcome, "codes": codes})
+
+    def _wrapped(self, request: ReleaseRequest, proof: VerifiedSealed) -> bytes:
+        context = proof.descriptor.context
+        with unwrap_document(request.documents.recipients, context, self._terms.openers) as dek:
+            return recipient_from_raw(request.ephemeral_key).wrap(dek, context.to_bytes())
+
+
+def _denied(decision: Decision) -> DeniedError:
+    if not decision.violations:
+        return DeniedError("denied", "the rules did not allow this release and gave no reason")
+    reasons = (
+        f"[{violation.code}] {violation.message}" + (f"; {violation.remedy}" if violation.remedy else "")
+        for violation in decision.violations
+    )
+    return DeniedError(decision.violations[0].code, " ".join(reasons))
+
+
+def _same(proof: VerifiedSealed, request: ReleaseRequest) -> None:
+    if not proof.manifest_digest.matches(request.manifest_digest):
+        raise VerificationError(
+            "digest-mismatch",
+            f"the documents are of the artifact {proof.manifest_digest}, the request is about another one",
+        )

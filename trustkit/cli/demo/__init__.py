@@ -1,0 +1,1 @@
+"""The demo: the whole story on real bytes, told by the programs that everybody uses."""

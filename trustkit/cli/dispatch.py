@@ -1,0 +1,186 @@
+"""From arguments to an answer: which verb is meant, and its code loaded only then.
+
+Help and version are looked for before anything is parsed, so that they answer
+whatever else stands on the line; text after ``--`` is never taken for a flag.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol, cast
+
+from trustkit.cli.answer import Answer
+from trustkit.cli.verbs import VERBS
+from trustkit.errors import UsageError
+from trustkit.version import __version__
+
+if TYPE_CHECKING:
+    import argparse
+
+    from trustkit.cli.parser import Parser
+    from trustkit.cli.terminal import Terminal
+
+PROGRAM = "trustkit"
+MAX_WORDS = 10_000
+"""Most words after a verb; argparse takes ever longer for each of them."""
+
+_SHARED = frozenset(("--json", "--quiet", "--debug"))
+_HELP = frozenset(("-h", "--help"))
+
+_HEAD = """\
+usage: trustkit VERB [ARGUMENTS]
+       trustkit VERB --help
+
+Nothing of a model is loaded that was not signed by someone you chose to believe,
+allowed by a policy you can read, and checked on the way in.
+"""
+_FOOT = """
+flags
+  -h, --help       show this text, or after a verb its own
+  --version        show the version
+  after every verb also: --json (exactly one JSON document on stdout, on every outcome),
+  --quiet (nothing on success), --debug (where a failure or a bug comes from)
+
+exit status
+  0 trusted, done                  4 a stated limit was exceeded
+  1 refused: evidence says no      5 could not tell: the world did not answer, or
+  2 usage: a flag or a path          the output cannot be written; try again
+  3 a file breaks its format       70 a bug    130 interrupted
+"""
+
+
+class VerbModule(Protocol):
+    """What the file of a verb defines."""
+
+    def configure(self, parser: Parser) -> None:
+        """Add the verb's story and flags to its parser."""
+
+    def run(self, arguments: argparse.Namespace, terminal: Terminal) -> Answer:
+        """Do the work: one workflow, and an answer about it."""
+
+
+def flags_of(argv: Sequence[str]) -> frozenset[str]:
+    """Return the words that can be flags: all before ``--``."""
+    words = list(argv)
+    return frozenset(words[: words.index("--")] if "--" in words else words)
+
+
+def perform(argv: Sequence[str], terminal: Terminal) -> Answer:
+    """Run what the arguments ask for.
+
+    Raises:
+        TrustkitError: Whatever the verb raises; UsageError ``unknown-verb`` or ``bad-arguments``.
+    """
+    flags = flags_of(argv)
+    name, rest = _verb_of(argv)
+    if name is None:
+        return _without_verb(argv, flags, terminal)
+    if len(rest) > MAX_WORDS:
+        raise UsageError("bad-arguments", f"more than {MAX_WORDS} words follow the verb")
+    parser = parser_of(name, width=terminal.width)
+    if flags_of(rest) & _HELP:
+        return _text(parser.format_help(), f"help of {PROGRAM} {name}")
+    arguments = parser.parse_args(list(rest))
+    terminal.quiet = arguments.quiet
+    return module_of(name).run(arguments, terminal)
+
+
+def parser_of(name: str, *, width: int = 100) -> Parser:
+    """Build the parser of one verb."""
+    from trustkit.cli.parser import Parser
+
+    parser = Parser(f"{PROGRAM} {name}", width=width)
+    module_of(name).configure(parser)
+    return parser
+
+
+def module_of(name: str) -> VerbModule:
+    """Load the file of one verb."""
+    from importlib import import_module
+
+    return cast("VerbModule", import_module(f"trustkit.cli.verbs.{VERBS[name].module}"))
+
+
+def help_text(group: str = "") -> str:
+    """Return the help of the program, or the list of verbs of a group such as ``key``."""
+    found = [_HEAD] if not group else [f"usage: {PROGRAM} {group} VERB [ARGUMENTS]\n"]
+    section = ""
+    for name, verb in VERBS.items():
+        if group and not name.startswith(f"{group} "):
+            continue
+        if verb.section != section:
+            section = verb.section
+            found.append(f"\n{section}\n")
+        found.append(f"  {name:<15}  {verb.summary}\n")
+    return "".join(found) + (_FOOT if not group else "")
+
+
+def _verb_of(argv: Sequence[str]) -> tuple[str | None, Sequence[str]]:
+    """Split arguments into the name of a verb, of one word or two, and what belongs to it."""
+    for count in (2, 1):
+        name = " ".join(argv[:count])
+        if name in VERBS and len(argv) >= count:
+            return name, argv[count:]
+    return None, ()
+
+
+def _without_verb(argv: Sequence[str], flags: frozenset[str], terminal: Terminal) -> Answer:
+    words = [word for word in argv if word not in _SHARED]
+    if not words:
+        terminal.narrate(help_text().rstrip("\n"))
+    if words[:1] == ["--version"] and len(words) == 1:
+        return Answer(
+            "version",
+            __version__,
+            fields={"version": __version__},
+            product=f"{PROGRAM} {__version__}\n",
+            audible=True,
+        )
+    if words and words[0] in _HELP:
+        return _text(help_text(), f"help of {PROGRAM}")
+    groups = {name.split(" ", 1)[0] for name in VERBS if " " in name}
+    if words[:1] == ["help"]:
+        return _help_on([word for word in words[1:] if word not in _HELP], groups, terminal.width)
+    if words and words[0] in groups and flags & _HELP:
+        return _text(help_text(words[0]), f"help of {PROGRAM} {words[0]}")
+    raise _unknown(words, groups)
+
+
+def _help_on(words: Sequence[str], groups: set[str], width: int) -> Answer:
+    """Answer ``trustkit help VERB`` as ``trustkit VERB --help`` is answered."""
+    name = " ".join(words)
+    if name in VERBS:
+        return _text(parser_of(name, width=width).format_help(), f"help of {PROGRAM} {name}")
+    if not words or name in groups:
+        return _text(help_text(name), f"help of {PROGRAM} {name}".rstrip())
+    raise _unknown(words, groups)
+
+
+def _unknown(words: Sequence[str], groups: set[str]) -> UsageError:
+    if not words:
+        return UsageError("bad-arguments", f"name a verb; {PROGRAM} --help lists them")
+    first = words[0]
+    if first in groups:
+        known = " or ".join(name.split(" ", 1)[1] for name in VERBS if name.startswith(f"{first} "))
+        return UsageError("unknown-verb", f"{PROGRAM} {first} needs one of its verbs: {known}")
+    if first.startswith("-"):
+        return UsageError(
+            "bad-arguments", f"flags come after the verb, and {first!r} comes before it; see {PROGRAM} --help"
+        )
+    return UsageError(
+        "unknown-verb", f"there is no verb {first!r}{_nearest(words)}; {PROGRAM} --help lists them"
+    )
+
+
+def _nearest(words: Sequence[str]) -> str:
+    from difflib import get_close_matches
+
+    for asked in (" ".join(words[:2]), words[0]):
+        near = get_close_matches(asked[:40], VERBS, n=1)
+        if near:
+            return f", did you mean {near[0]!r}?"
+    return ""
+
+
+def _text(text: str, what: str) -> Answer:
+    return Answer("help", what, product=text, product_name="help", audible=True)

@@ -1,0 +1,55 @@
+"""Private keys that a command is told to use: signers and openers, unlocked where they must be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trustkit.cli.passphrase import unlock
+from trustkit.cli.terminal import Terminal
+from trustkit.errors import UsageError
+
+if TYPE_CHECKING:
+    from trustkit.sealing.hpke import HPKEOpener
+    from trustkit.signing.key import LocalSigner
+
+
+def signer_from(path: Path, passphrase_file: Path | None, terminal: Terminal) -> LocalSigner:
+    """Load a signing key, asking for its passphrase where it needs one and somebody can be asked."""
+    from trustkit.signing.key import load_signer
+
+    return unlock(
+        lambda passphrase: load_signer(path, passphrase=passphrase),
+        passphrase_file,
+        terminal,
+        what=repr(str(path)),
+    )
+
+
+def opener_from(path: Path, passphrase_file: Path | None, terminal: Terminal) -> HPKEOpener:
+    """Load the private half of a recipient, asking as `signer_from` does."""
+    from trustkit.artifact.inputs import read_input
+    from trustkit.sealing.hpke import opener_from_pem
+    from trustkit.signing.key import MAX_KEY_BYTES, refuse_public
+
+    pem = read_input(path, max_bytes=MAX_KEY_BYTES, what="opener")
+    refuse_public(pem, repr(str(path)))
+    return unlock(
+        lambda passphrase: opener_from_pem(pem, passphrase=passphrase),
+        passphrase_file,
+        terminal,
+        what=repr(str(path)),
+        flag="--opener-passphrase-file",
+    )
+
+
+def given(*paths: Path | None, more: Sequence[Path] = ()) -> tuple[Path, ...]:
+    """Collect the files that a command reads, so that no output can be one of them."""
+    return (*(path for path in paths if path is not None), *more)
+
+
+def refuse_unless(condition: object, message: str) -> None:
+    """Refuse a combination of flags that argparse cannot express."""
+    if not condition:
+        raise UsageError("bad-arguments", message)

@@ -1,0 +1,75 @@
+"""Whom a command is told to believe: a policy file, or bare public keys. There is no third source.
+
+No default, no store, no environment variable: without either the answer is
+exit 2 ``no-authority`` (architecture, section 11).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trustkit.errors import UsageError
+
+if TYPE_CHECKING:
+    from trustkit.verifying.policy import VerificationPolicy
+
+MAX_KEY_BYTES = 64 << 10
+"""Largest public key file (bytes)."""
+
+
+def policy_from_flags(
+    policy: Path | None, key: Path | None, publisher_key: Path | None = None, *, flag: str = "--key"
+) -> VerificationPolicy:
+    """Return the policy that the flags name.
+
+    Args:
+        policy: Value of ``--policy``.
+        key: Value of the flag with the author's public key.
+        publisher_key: Value of ``--publisher-key``; only beside a key.
+        flag: What the author's flag is called in messages.
+
+    Raises:
+        UsageError: ``no-authority`` for none, ``bad-arguments`` for both, or what is wrong with the files.
+    """
+    from trustkit.verifying.policy import policy_from_keys
+
+    if policy is not None and (key is not None or publisher_key is not None):
+        raise UsageError(
+            "bad-arguments", f"--policy already says whom to believe; leave out {flag} or --policy"
+        )
+    if policy is not None:
+        return read_policy(policy)
+    if key is None:
+        raise UsageError("no-authority", f"whom to believe? Give {flag} with a public key file, or --policy")
+    return policy_from_keys(read_key(key), None if publisher_key is None else read_key(publisher_key))
+
+
+def read_policy(path: Path, *, named: list[str] | None = None) -> VerificationPolicy:
+    """Read a policy file; keys it names by file lie relative to it.
+
+    Args:
+        path: The policy.
+        named: Gets the files that the policy names.
+
+    Raises:
+        UsageError: ``no-such-file``, ``bad-policy``, or what is wrong with a key.
+    """
+    from trustkit.artifact.inputs import read_input
+    from trustkit.verifying.policy import MAX_BYTES, parse_policy
+
+    raw = read_input(path, max_bytes=MAX_BYTES, what="policy")
+    files = [] if named is None else named
+
+    def read_file(name: str) -> bytes:
+        files.append(name)
+        return read_key(path.parent / name)
+
+    return parse_policy(raw, read_file=read_file)
+
+
+def read_key(path: Path) -> bytes:
+    """Read a public key file."""
+    from trustkit.artifact.inputs import read_input
+
+    return read_input(path, max_bytes=MAX_KEY_BYTES, what="key")

@@ -1,0 +1,142 @@
+"""``trustkit seal``: encrypt a signed artifact, so that its bytes may lie anywhere.
+
+The publisher's private key signs what is written; whom to believe as the author
+is a question of its own, and has no default either.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trustkit.cli.answer import Answer, counted, size
+from trustkit.cli.keys import given, refuse_unless, signer_from
+from trustkit.cli.parser import Parser, text_of, whole
+from trustkit.cli.terminal import Terminal
+from trustkit.cli.trust import policy_from_flags, read_key
+from trustkit.errors import UsageError
+
+if TYPE_CHECKING:
+    from trustkit.sealing.recipients import Recipient
+    from trustkit.signing.key import Signer
+    from trustkit.verifying.policy import VerificationPolicy
+    from trustkit.workflows import Sealed
+
+STORY = """
+Encrypt a signed artifact for recipients. First it is verified, under --author-key or --policy:
+what its author did not sign is not sealed. Then every file becomes ciphertext (FLOE, AES-256-GCM),
+and you, the publisher, sign a descriptor that names the line, its version, every piece of
+ciphertext and the author's manifest.
+
+The folder that is written appears at once when all is done: descriptor.sigstore.json,
+recipients.json, model.sig and blobs/. It holds no plaintext and may be stored anywhere.
+"""
+
+
+def configure(parser: Parser) -> None:
+    """Add the verb's story and flags."""
+    parser.story(
+        STORY,
+        "trustkit seal model/ --key publisher.pem --author-key author.pem.pub --recipient cluster.pem.pub \\",
+        "    --line acme/tiny-llm --version 3 --output sealed/",
+        refused="refused: its author did not sign it as it is",
+    )
+    parser.place("path", "the signed folder or file")
+    parser.one("--key", "your private key, the publisher's (PEM)", required=True)
+    parser.one("--passphrase-file", "its first line opens the key; asked for on a terminal")
+    parser.many("--recipient", "public key to seal to, X25519 or P-256 (PEM)", required=True)
+    parser.one("--author-key", "public key of the author (PEM)")
+    parser.one("--policy", "verification policy that says which authors to believe")
+    parser.one("--line", "model line, such as acme/tiny-llm", metavar="LINE", kind=line_of, required=True)
+    parser.one(
+        "--version", "version of the line, from 1", metavar="N", kind=whole(1, 2**53 - 1), required=True
+    )
+    parser.one("--bundle", "the author's bundle (default: PATH/model.sig, or FILE.sig beside a file)")
+    parser.one("--output", "the folder to write; it must not exist", metavar="FOLDER", required=True)
+
+
+def run(arguments: argparse.Namespace, terminal: Terminal) -> Answer:
+    """Verify, seal, and say what was written."""
+    policy = policy_from_flags(arguments.policy, arguments.author_key, flag="--author-key")
+    from trustkit import workflows
+    from trustkit.sealing.recipients import recipient_from_pem
+
+    files: list[Path] = arguments.recipient
+    refuse_unless(len(set(files)) == len(files), "one --recipient is given twice")
+    recipients = [recipient_from_pem(read_key(file)) for file in files]
+    signer = signer_from(arguments.key, arguments.passphrase_file, terminal)
+    if arguments.policy is not None:
+        _refuse_stranger(policy, signer)
+    with terminal.progress("sealing", arguments.path) as progress:
+        sealed = workflows.seal(
+            arguments.path,
+            signer,
+            output=arguments.output,
+            line=arguments.line,
+            version=arguments.version,
+            recipients=recipients,
+            policy=policy,
+            bundle=arguments.bundle,
+            inputs=given(
+                arguments.key,
+                arguments.passphrase_file,
+                arguments.author_key,
+                arguments.policy,
+                arguments.bundle,
+                more=files,
+            ),
+            progress=progress,
+        )
+    return _answer(sealed, recipients)
+
+
+def _refuse_stranger(policy: VerificationPolicy, signer: Signer) -> None:
+    """Refuse to publish under a policy that would not let the outcome be opened."""
+    publishers = {authority.public_key.fingerprint for authority in policy.acting_as("publisher")}
+    if signer.fingerprint not in publishers:
+        raise UsageError(
+            "not-a-publisher",
+            "the policy names no publisher with this key, so what it seals would be refused; "
+            "add the key to the policy as publisher, or seal with another",
+        )
+
+
+def line_of(untrusted: str) -> str:
+    """Take the name of a model line."""
+    from trustkit.errors import FormatError
+    from trustkit.sealing.descriptor import check_line
+
+    try:
+        return check_line(text_of(untrusted))
+    except FormatError as error:
+        raise argparse.ArgumentTypeError(error.message) from None
+
+
+def _answer(sealed: Sealed, recipients: Sequence[Recipient]) -> Answer:
+    descriptor = sealed.descriptor
+    return Answer(
+        "sealed",
+        f"{descriptor.line} version {descriptor.version}",
+        rows=(
+            ("output", str(sealed.output)),
+            ("manifest digest", str(sealed.manifest_digest)),
+            ("publisher key", str(descriptor.publisher_key)),
+            *(("recipient", f"{recipient.kind} {recipient.key_id}") for recipient in recipients),
+            ("files", f"{counted(sealed.files, 'file')}, {size(sealed.bytes)}"),
+        ),
+        fields={
+            "output": str(sealed.output),
+            "line": descriptor.line,
+            "version": descriptor.version,
+            "manifest_digest": str(sealed.manifest_digest),
+            "publisher_key": str(descriptor.publisher_key),
+            "dek_id": descriptor.dek_id,
+            "recipients": [
+                {"kind": recipient.kind, "key": str(recipient.key_id)} for recipient in recipients
+            ],
+            "files": sealed.files,
+            "bytes": sealed.bytes,
+        },
+    )

@@ -1,0 +1,139 @@
+"""``trustkit verify``: who signed an artifact, and whether every byte is what was signed.
+
+Success names everything that was *not* covered: what the signer left out, what
+nobody signed and the caller tolerated, what ``--only`` skipped.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trustkit import strictjson
+from trustkit.cli.answer import Answer, Row, counted, size, some
+from trustkit.cli.parser import Parser, text_of
+from trustkit.cli.terminal import Terminal
+from trustkit.cli.trust import policy_from_flags
+from trustkit.errors import VerificationError
+
+if TYPE_CHECKING:
+    from trustkit.verifying.compare import Verified
+
+STORY = """
+Verify a model or dataset before anything loads it: the signature must be made by
+somebody you name, every signed file must be there with every byte as it was signed,
+and nothing may lie there that was not signed.
+
+Whom to believe is said by --key (one public key) or --policy (authorities, roles and a
+threshold); there is no default.
+"""
+
+
+def configure(parser: Parser) -> None:
+    """Add the verb's story and flags."""
+    parser.story(
+        STORY,
+        "trustkit verify model/ --key author.pem.pub",
+        "trustkit verify model/ --policy policy.yaml --json",
+        "trustkit verify model/ --key author.pem.pub --only '*.safetensors'",
+        done="trusted; nothing else means that",
+        refused="refused: not signed by whom you named, or not what was signed",
+    )
+    parser.place("path", "the folder or file to verify")
+    parser.one("--key", "public key of the author (PEM)")
+    parser.one("--policy", "verification policy (YAML or JSON)")
+    parser.one("--bundle", "where the bundle lies (default: PATH/model.sig, or FILE.sig beside a file)")
+    parser.many(
+        "--only", "compare only files whose names match this shell pattern", metavar="GLOB", kind=text_of
+    )
+    parser.switch("--ignore-unsigned", "tolerate files that nobody signed, and list them")
+
+
+def run(arguments: argparse.Namespace, terminal: Terminal) -> Answer:
+    """Verify, and say who is to be believed for what."""
+    policy = policy_from_flags(arguments.policy, arguments.key)
+    from trustkit import workflows
+
+    whole = () if arguments.only else (arguments.path,)  # of a part nobody knows the size beforehand
+    with terminal.progress("verifying", *whole) as progress:
+        try:
+            verified = workflows.verify(
+                arguments.path,
+                policy,
+                bundle=arguments.bundle,
+                only=arguments.only or (),
+                ignore_unsigned=arguments.ignore_unsigned,
+                progress=progress,
+            )
+        except VerificationError as error:
+            if not _is_sealed(arguments.path):
+                raise
+            raise VerificationError(
+                error.code, f"{error.message}; this is a sealed folder; use `trustkit open`", **error.evidence
+            ) from None
+    try:
+        return _answer(arguments.path, arguments.bundle or workflows.default_bundle(arguments.path), verified)
+    finally:
+        verified.close()
+
+
+def _is_sealed(path: Path) -> bool:
+    """Say whether a folder looks like what ``trustkit seal`` makes; for advice, never for trust."""
+    from trustkit.artifact.inputs import is_file, is_folder
+    from trustkit.sealing.documents import DESCRIPTOR
+
+    return is_file(path / DESCRIPTOR) and is_folder(path / "blobs")
+
+
+def _answer(path: Path, bundle: Path, verified: Verified) -> Answer:
+    manifest = verified.signed.manifest
+    signers: list[strictjson.Object] = [
+        {"authority": signer.authority, "fingerprint": str(signer.fingerprint)}
+        for signer in verified.signed.signers
+    ]
+    return Answer(
+        "trusted",
+        str(path),
+        rows=[
+            *(("signed by", f"{signer['authority']} ({signer['fingerprint']})") for signer in signers),
+            ("manifest digest", str(manifest.manifest_digest)),
+            ("root digest", str(manifest.root_digest)),
+            ("compared", f"{counted(len(verified.files), 'file')}, {size(verified.bytes)}"),
+            *_left_out(verified),
+        ],
+        fields={
+            "manifest_digest": str(manifest.manifest_digest),
+            "root_digest": str(manifest.root_digest),
+            "signer": signers[0],
+            "signers": [dict(signer) for signer in signers],
+            "bundle": str(bundle),
+            "bundle_digest": str(verified.signed.bundle_digest),
+            "policy_digest": str(verified.signed.policy_digest),
+            "files": len(verified.files),
+            "bytes": verified.bytes,
+            "ignored": list(verified.ignored),
+            "unsigned": list(verified.unsigned),
+            "skipped": list(verified.skipped),
+        },
+        warnings=_warnings(verified),
+    )
+
+
+def _warnings(verified: Verified) -> list[str]:
+    from trustkit.artifact.tree import hard_linked
+
+    linked = sorted(set(hard_linked(verified.tree)) & set(verified.files))
+    if not linked:
+        return []
+    count = counted(len(linked), "such file")
+    return [f"{linked[0]!r} has other hard links, through which it can still be changed ({count})"]
+
+
+def _left_out(verified: Verified) -> list[Row]:
+    found = (
+        ("ignored", verified.ignored, "left out by the signer"),
+        ("unsigned", verified.unsigned, "tolerated, signed by nobody"),
+        ("not compared", verified.skipped, "left out by --only"),
+    )
+    return [(label, f"{some(names)} ({why})") for label, names, why in found if names]

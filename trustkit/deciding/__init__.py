@@ -1,0 +1,1 @@
+"""MAY IT: facts, rule engines, decisions and their record."""

@@ -1,0 +1,1 @@
+"""How a program of ours reads its arguments and settings, speaks, keeps a deadline, and ends."""

@@ -1,0 +1,1 @@
+"""Confidentiality: sealed parts, descriptors, recipients and openers."""

@@ -1,0 +1,260 @@
+"""The recipients document: one data key, wrapped once for each recipient, detached from what it opens.
+
+The law of this file: the document is not signed and nothing in it is believed.
+It can only fail to open. What it may open is fixed by the wrap context, which
+comes from a verified descriptor, and by the key commitment in there, which is
+compared before a key leaves this room.
+
+    {"version": "trustkit.dev/recipients/v1", "dek_id": "…",
+     "recipients": [{"kind": "hpke-x25519", "key": "sha256:…", "wrapped": "…"}]}
+
+``key`` only finds the opener. Kinds that this version does not know are carried
+along unread: a recipient added for a newer reader must not lock out an older one.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Sequence
+from typing import Protocol
+
+from trustkit import strictjson
+from trustkit.digest import Digest, parse_digest
+from trustkit.errors import FormatError, LimitError, SealError, UsageError
+from trustkit.sealing.descriptor import WrapContext
+from trustkit.sealing.hpke import (
+    WRAPPED_LENGTHS,
+    ephemeral_opener,
+    generate_opener,
+    opener_from_pem,
+    recipient_from_pem,
+    recipient_from_raw,
+)
+from trustkit.sealing.keys import Dek, check_dek_id, commitment
+
+__all__ = [
+    "MAX_BYTES",
+    "MAX_RECIPIENTS",
+    "VERSION",
+    "Opener",
+    "Recipient",
+    "check_recipients",
+    "ephemeral_opener",
+    "generate_opener",
+    "opener_from_pem",
+    "recipient_from_pem",
+    "recipient_from_raw",
+    "recipients_of",
+    "unwrap_dek",
+    "unwrap_document",
+    "wrap_document",
+]
+# Each kind of key pair lives in a file of its own; what makes one is handed on here.
+
+VERSION = "trustkit.dev/recipients/v1"
+MAX_BYTES = 4 << 20
+"""Largest recipients document (bytes)."""
+MAX_RECIPIENTS = 1000
+"""Most recipients of one data key."""
+MAX_WRAPPED = 2048
+"""Longest wrapped key of any kind (bytes)."""
+
+_KIND = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+_Wrapped = dict[tuple[str, Digest], bytes]
+
+
+class Recipient(Protocol):
+    """Who a data key is wrapped for: the public side."""
+
+    @property
+    def kind(self) -> str:
+        """How it wraps, as recipients documents write it: ``hpke-x25519``, ``hpke-p256``."""
+
+    @property
+    def key_id(self) -> Digest:
+        """SHA-256 of the DER SubjectPublicKeyInfo; finds the opener, proves nothing."""
+
+    def wrap(self, dek: Dek, info: bytes) -> bytes:
+        """Wrap a data key, bound to *info*."""
+
+
+class Opener(Protocol):
+    """What unwraps a data key: the private side."""
+
+    @property
+    def kind(self) -> str:
+        """As of its recipient."""
+
+    @property
+    def key_id(self) -> Digest:
+        """As of its recipient."""
+
+    def unwrap(self, untrusted_wrapped: bytes, info: bytes) -> bytearray:
+        """Unwrap a key that was bound to *info*; the caller owns and wipes what it gets.
+
+        Raises:
+            SealError: ``wrong-context``, whatever was wrong.
+        """
+
+
+def wrap_document(dek: Dek, context: WrapContext, recipients: Sequence[Recipient]) -> bytes:
+    """Wrap a data key for every recipient and return the document.
+
+    Args:
+        dek: The key; the context must carry its commitment.
+        context: What the wraps are bound to.
+        recipients: Distinct, at least one.
+
+    Raises:
+        UsageError: ``no-recipients`` or ``duplicate-recipient``.
+        LimitError: ``too-many-recipients``.
+        SealError: ``key-commitment-mismatch``: nobody could ever open it.
+        FormatError: ``bad-recipient-key``.
+    """
+    check_recipients(recipients)
+    _check_commitment(dek, context)
+    info = context.to_bytes()
+    entries = [
+        {
+            "kind": recipient.kind,
+            "key": str(recipient.key_id),
+            "wrapped": base64.b64encode(recipient.wrap(dek, info)).decode("ascii"),
+        }
+        for recipient in sorted(recipients, key=lambda recipient: (recipient.kind, recipient.key_id))
+    ]
+    return strictjson.to_bytes(
+        {"version": VERSION, "dek_id": context.dek_id, "recipients": entries}, indent=2
+    )
+
+
+def check_recipients(recipients: Sequence[Recipient]) -> None:
+    """Refuse recipients that no document could be made for; cheap, so that it can come before any work.
+
+    Raises:
+        UsageError: ``no-recipients`` or ``duplicate-recipient``.
+        LimitError: ``too-many-recipients``.
+    """
+    if not recipients:
+        raise UsageError("no-recipients", "nobody could open this; name at least one recipient")
+    if len(recipients) > MAX_RECIPIENTS:
+        raise _too_many()
+    if len({(recipient.kind, recipient.key_id) for recipient in recipients}) != len(recipients):
+        raise UsageError("duplicate-recipient", "one recipient is named twice; name each once")
+
+
+def unwrap_document(untrusted: bytes, context: WrapContext, openers: Sequence[Opener]) -> Dek:
+    """Unwrap the data key with whichever opener fits.
+
+    Only openers that the document names are asked, each about its own entry. If one of several fails, the
+    next is asked: whoever spoils an entry locks out that opener alone.
+
+    Args:
+        untrusted: The recipients document.
+        context: From a verified descriptor, never from the document.
+        openers: Holders of private keys.
+
+    Raises:
+        SealError: ``no-matching-opener``, ``wrong-context`` or ``key-commitment-mismatch``.
+        FormatError, LimitError: The document does not parse.
+    """
+    dek_id, wrapped = _parse(untrusted)
+    if dek_id != context.dek_id:
+        raise SealError(
+            "wrong-context", "the recipients document is of another data key than the descriptor names"
+        )
+    failure = SealError(
+        "no-matching-opener",
+        "the key is not wrapped for any opener given; use another one, or ask the publisher to add it",
+        recipients=len(wrapped),
+    )
+    for opener in openers:
+        untrusted_wrapped = wrapped.get((opener.kind, opener.key_id))
+        if untrusted_wrapped is not None:
+            try:
+                return unwrap_dek(untrusted_wrapped, context, opener)
+            except SealError as error:
+                failure = error
+    raise failure
+
+
+def unwrap_dek(untrusted_wrapped: bytes, context: WrapContext, opener: Opener) -> Dek:
+    """Unwrap one wrapped key, and return it only if it is the key that the descriptor commits to.
+
+    Raises:
+        SealError: ``wrong-context``, ``bad-data-key`` or ``key-commitment-mismatch``.
+    """
+    dek = Dek(opener.unwrap(untrusted_wrapped, context.to_bytes()))
+    try:
+        _check_commitment(dek, context)
+    except SealError:
+        dek.wipe()
+        raise
+    return dek
+
+
+def recipients_of(untrusted: bytes) -> tuple[tuple[str, Digest], ...]:
+    """List kind and key of every recipient, to be shown to people; nothing is verified.
+
+    Raises:
+        FormatError, LimitError: The document does not parse.
+    """
+    return tuple(_parse(untrusted)[1])
+
+
+def _check_commitment(dek: Dek, context: WrapContext) -> None:
+    if not commitment(dek, context.dek_id).matches(context.key_commitment):
+        raise SealError(
+            "key-commitment-mismatch",
+            "the key is not the one that the descriptor commits to; refuse this artifact",
+        )
+
+
+def _parse(untrusted: bytes) -> tuple[str, _Wrapped]:
+    fields = strictjson.Fields(
+        strictjson.parse(untrusted, max_bytes=MAX_BYTES, what="recipients document"), "recipients document"
+    )
+    if fields.take("version", str) != VERSION:
+        raise FormatError("bad-recipients-version", f"the version of a recipients document is {VERSION}")
+    dek_id = check_dek_id(fields.take("dek_id", str))
+    entries = fields.take("recipients", list)
+    fields.done()
+    if len(entries) > MAX_RECIPIENTS:
+        raise _too_many()
+    if not entries:
+        raise FormatError("no-recipients", "the recipients document has no recipient; get it again")
+    found: _Wrapped = {}
+    for entry in entries:
+        key, wrapped = _entry(entry)
+        if key in found:
+            raise FormatError("duplicate-recipient", "the recipients document names one recipient twice")
+        found[key] = wrapped
+    return dek_id, found
+
+
+def _entry(untrusted: strictjson.Value) -> tuple[tuple[str, Digest], bytes]:
+    fields = strictjson.Fields(untrusted, "recipients[]")
+    kind = fields.take("kind", str)
+    key = parse_digest(fields.take("key", str))
+    text = fields.take("wrapped", str)
+    fields.done()
+    if _KIND.fullmatch(kind) is None:
+        raise FormatError("bad-recipient-kind", "a kind is lower-case letters, digits and '-'")
+    if key.algorithm != "sha256":
+        raise FormatError("bad-digest", "a recipient's key is named by a sha256")
+    try:
+        wrapped = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise FormatError("bad-base64", "recipients[].wrapped is not standard base64") from None
+    if base64.b64encode(wrapped).decode("ascii") != text:
+        raise FormatError("bad-base64", "recipients[].wrapped is not canonical base64")
+    if not 0 < len(wrapped) <= MAX_WRAPPED or len(wrapped) != WRAPPED_LENGTHS.get(kind, len(wrapped)):
+        raise FormatError(
+            "bad-wrapped-key", f"a wrapped key of kind {kind} does not have {len(wrapped)} bytes"
+        )
+    return (kind, key), wrapped
+
+
+def _too_many() -> LimitError:
+    return LimitError("too-many-recipients", f"more than {MAX_RECIPIENTS} recipients", limit=MAX_RECIPIENTS)

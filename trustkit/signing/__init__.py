@@ -1,0 +1,1 @@
+"""WHO claims: signers and their keys."""

@@ -1,0 +1,1 @@
+"""Who the machines are: SPIFFE names, SVIDs and mutual TLS."""

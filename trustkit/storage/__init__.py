@@ -1,0 +1,1 @@
+"""Where bytes rest: sources of ranges, atomic outputs, publication."""

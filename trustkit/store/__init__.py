@@ -1,0 +1,1 @@
+"""The range server face: ciphertext only, no keys."""

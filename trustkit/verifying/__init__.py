@@ -1,0 +1,1 @@
+"""WHETHER we believe it: policies, authorities and the only makers of proofs."""

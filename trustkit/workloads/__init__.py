@@ -1,0 +1,7 @@
+"""WHO USES a model: any Kubernetes object to model references, as a pure function.
+
+The door is `trustkit.workloads.extract.references`. What models look like is
+data (``table.v1.yaml``); what needs code is a small named resolver in a module
+of its own. Nothing here opens a connection, believes an annotation, or passes
+over what it does not understand: that becomes *unresolved*.
+"""

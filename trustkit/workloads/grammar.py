@@ -1,0 +1,118 @@
+"""The grammar of references: what a text that stands where a model is expected names.
+
+Pure text in, value out (facts: systems, section 1). Every pattern is linear:
+no alternation over unbounded repetition, so no text can make it slow
+(CVE-2023-7279 class).
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from trustkit.workloads.table import Table
+from trustkit.workloads.values import MAX_SHOWN
+
+Strength = Literal["scheme", "path", "hub", "image", "name"]
+
+_PINNED = re.compile(r"@sha256:[0-9a-f]{64}(?:#.{0,64})?$")
+_COMMIT = re.compile(r"[@:][0-9a-f]{40}$")
+_HUB = re.compile(
+    r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}(?:/[A-Za-z0-9][A-Za-z0-9._-]{0,95}){1,5}(?:[:@][A-Za-z0-9._/-]{1,128})?"
+)
+_IMAGE = re.compile(
+    r"[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63})+(?::[0-9]{1,5})?/[^\s]{1,512}|localhost(?::[0-9]{1,5})?/[^\s]{1,512}"
+)
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}")
+_NOT_A_MODEL = frozenset(("", "-", "true", "false", "auto", "none", "null", "default", "yes", "no", "all"))
+_PATH_STARTS = ("/", "./", "../", "~/")
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What a text names: the text itself, its scheme, whether it is pinned, and how it was recognized."""
+
+    reference: str
+    scheme: str
+    pinned: bool
+    strength: Strength
+
+
+def named(untrusted: str, table: Table, *, scheme: str | None = None) -> Named | None:
+    """Read the value of a model flag or variable; None where it cannot name a model.
+
+    Args:
+        untrusted: The value, as it stands.
+        table: The rows to read it by.
+        scheme: What a bare name means to the program that reads it, such as ``ollama``.
+    """
+    text = cleaned(untrusted)
+    if text.lower() in _NOT_A_MODEL or text.isdigit() or text.startswith("-"):
+        return None
+    known = table.scheme_of(text)
+    if known is not None:
+        return _named(text, known, "scheme")
+    if text.startswith(_PATH_STARTS) or text in {".", "~"}:
+        return _named(text, "path", "path")
+    if _IMAGE.fullmatch(text[:1024]):
+        return _named(text, scheme or "oci", "image")
+    if ends_like_weights(text, table) and "/" not in text:
+        return _named(text, "path", "path")
+    if _HUB.fullmatch(text[:1024]):
+        return _named(text, scheme or "hf", "hub")
+    if _NAME.fullmatch(text[:256]):
+        return _named(text, scheme or "name", "name")
+    return _named(text, "unknown", "path")
+
+
+def from_scheme(text: str, table: Table) -> Named:
+    """Read a text that a pattern of the table found."""
+    return _named(cleaned(text), table.scheme_of(text) or "unknown", "scheme")
+
+
+def own_references(text: str, table: Table) -> list[tuple[int, int, str]]:
+    """Return start, end and text of every ``trust://`` reference in a string, as the extractor reads them."""
+    found = []
+    for match in table.anywhere_pattern.finditer(text):
+        reference = match[0].rstrip(".:")
+        if table.scheme_of(reference) == "trust":
+            found.append((match.start(), match.start() + len(reference), reference))
+    return found
+
+
+def is_pinned(reference: str, scheme: str) -> bool:
+    """Say whether the text carries a digest (or, on a hub, a commit) that cannot be moved."""
+    return _PINNED.search(reference) is not None or (
+        scheme in {"hf", "modelscope"} and _COMMIT.search(reference) is not None
+    )
+
+
+def ends_like_weights(text: str, table: Table) -> bool:
+    """Say whether a text ends as files of weights do, whatever query or fragment follows."""
+    stem = text.split("?", 1)[0].split("#", 1)[0].rstrip("/").lower()
+    return stem.endswith(table.weights)
+
+
+def lies_below(path: str, folder: str) -> bool:
+    """Say whether an absolute path is a folder or lies below it, once dots are resolved."""
+    if not path.startswith("/") or not folder.startswith("/"):
+        return False
+    # POSIX lets normpath keep two leading slashes; the kernel does not see them.
+    here, root = (posixpath.normpath("/" + text.lstrip("/")) for text in (path, folder))
+    return here == root or here.startswith(root.rstrip("/") + "/")
+
+
+def cleaned(untrusted: str) -> str:
+    """Strip what surrounds a reference in hand-written arguments: blanks, quotes, a stray backslash."""
+    text = untrusted.strip()
+    if text.endswith("\\"):
+        text = text[:-1].rstrip()
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
+        text = text[1:-1].strip()
+    return text
+
+
+def _named(text: str, scheme: str, strength: Strength) -> Named:
+    return Named(text[:MAX_SHOWN], scheme, is_pinned(text, scheme), strength)

@@ -1,0 +1,102 @@
+"""The notebook of one extraction: references and unresolved places, each once, within the cap.
+
+The only mutable thing of this room, alive for one call of `references`.
+"""
+
+from __future__ import annotations
+
+import re
+
+from trustkit.errors import LimitError
+from trustkit.workloads.grammar import Named, lies_below
+from trustkit.workloads.table import Table
+from trustkit.workloads.values import (
+    MAX_REFERENCES,
+    MAX_SHOWN,
+    MAX_WORDS,
+    Confidence,
+    How,
+    ModelReference,
+    Unresolved,
+)
+
+_RANK: dict[Confidence, int] = {"possible": 0, "likely": 1, "certain": 2}
+
+
+_PLAIN = re.compile(r"[A-Za-z0-9._/-]+")
+_BETWEEN = re.compile(r"[,;|]")
+
+
+class Notes:
+    """Collects what is found; the same text at the same place is one reference."""
+
+    def __init__(self, table: Table, *, published: tuple[str, ...] = (), expects: bool = False) -> None:
+        self.table = table
+        self.published = published
+        """Folders that a sidecar of ours publishes: a path below them is that sidecar's reference."""
+        self.expects = expects
+        """Whether the pod asks for an accelerator or starts a model server."""
+        self._words = 0
+        self._found: dict[tuple[str, str], ModelReference] = {}
+        self._unresolved: dict[tuple[str, str], Unresolved] = {}
+
+    def add(self, path: str, found: Named, *, how: How, confidence: Confidence, reason: str) -> None:
+        """Note a reference; the surer of two sightings of one text at one place stays."""
+        if found.scheme == "path" and any(lies_below(found.reference, folder) for folder in self.published):
+            if not self._is_published(found.reference):
+                self.unresolved(path, found.reference, "text beside a published path may lead somewhere else")
+            return
+        key = (path, found.reference)
+        before = self._found.get(key)
+        if before is not None and _RANK[before.confidence] >= _RANK[confidence]:
+            return
+        self._room(key in self._found)
+        self._found[key] = ModelReference(
+            path, found.reference, found.scheme, found.pinned, how, confidence, reason
+        )
+
+    def _is_published(self, text: str) -> bool:
+        """Say whether a text is nothing but published paths: what expands, lists or climbs is not."""
+        pieces = _BETWEEN.split(text)
+        return all(
+            _PLAIN.fullmatch(piece) and any(lies_below(piece, folder) for folder in self.published)
+            for piece in pieces
+        )
+
+    def unresolved(self, path: str, text: str, reason: str, *, code: str = "unresolved-model") -> None:
+        """Note a place that cannot be read."""
+        key = (path, reason)
+        self._room(key in self._unresolved)
+        self._unresolved.setdefault(key, Unresolved(path, text[:MAX_SHOWN], code, reason))
+
+    def spend(self, words: int) -> None:
+        """Count the words of command lines that are read: a limit on work, not on what is found.
+
+        Raises:
+            LimitError: ``too-many-words``.
+        """
+        self._words += words
+        if self._words > MAX_WORDS:
+            raise LimitError(
+                "too-many-words",
+                f"the object holds more than {MAX_WORDS} words of commands; split it",
+                limit=MAX_WORDS,
+            )
+
+    @property
+    def models(self) -> tuple[ModelReference, ...]:
+        """The references, in the order they were first noted."""
+        return tuple(self._found.values())
+
+    @property
+    def open_places(self) -> tuple[Unresolved, ...]:
+        """The unresolved places, in order."""
+        return tuple(self._unresolved.values())
+
+    def _room(self, known: bool) -> None:  # noqa: FBT001 - private, named at its two calls
+        if not known and len(self._found) + len(self._unresolved) >= MAX_REFERENCES:
+            raise LimitError(
+                "too-many-references",
+                f"the object names more than {MAX_REFERENCES} models; split it",
+                limit=MAX_REFERENCES,
+            )
