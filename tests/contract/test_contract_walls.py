@@ -69,13 +69,14 @@ AMBIENT = {
 }
 
 CATCH_ALL = (
+    "trustkit/artifact/lanes.py",  # carries what a thread raised to the thread that waits, which raises it
     "trustkit/programs/ending.py",  # what the main.py of each server ends with
     "*/app.py",
     "trustkit/deciding/decision.py",
     "admission/decide.py",
     "trustkit/cli/*",
 )
-"""Where `except Exception` stands: composition roots, and `decide`, for which any exception is deny."""
+"""Where `except Exception` stands: composition roots, threads, and `decide`: any exception is deny."""
 
 
 def outside(sources, table):

@@ -10,14 +10,17 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from queue import SimpleQueue
 from typing import TypeVar
 
 from trustkit.errors import UnavailableError
 
 T = TypeVar("T")
 S = TypeVar("S")
+
+_WAITING = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM}
+"""What programs of ours, and Python itself, turn into an exception."""
 
 
 class Lanes:
@@ -43,8 +46,7 @@ class Lanes:
 
     def stop(self) -> None:
         """Hand out nothing more."""
-        with self._lock:
-            self._stopped = True
+        self._stopped = True
 
 
 def run_lanes(
@@ -62,43 +64,56 @@ def run_lanes(
         BaseException: The first that any item raised; what other threads do is ended and waited for.
     """
     lanes = Lanes(len(items))
-    count = max(1, min(workers, len(items)))
+    ended: SimpleQueue[BaseException | None] = SimpleQueue()
 
     def lane() -> None:
-        own = state()
-        for number in lanes:
-            work(items[number], own, lanes)
-
-    with ThreadPoolExecutor(count, thread_name_prefix="trustkit-lane") as pool:
         try:
-            with _uninterrupted():
-                futures = _started(pool, lane, count)
-            done, _ = wait(futures, return_when=FIRST_EXCEPTION)
-        finally:
+            own = state()
+            for number in lanes:
+                work(items[number], own, lanes)
+        except BaseException as failure:  # noqa: BLE001 - raised again below, by the thread that waits
             lanes.stop()
-        for future in sorted(done, key=futures.index):
-            future.result()
+            ended.put(failure)
+        else:
+            ended.put(None)
+
+    threads: list[threading.Thread] = []
+    try:
+        with _uninterrupted():
+            _start(threads, lane, max(1, min(workers, len(items))))
+        failures = [failure for _ in threads if (failure := ended.get()) is not None]
+    finally:
+        lanes.stop()
+        with _uninterrupted():  # told to stop, they are a read away from their end
+            for thread in threads:
+                thread.join()
+    if failures:
+        raise failures[0]
 
 
-def _started(pool: ThreadPoolExecutor, lane: Callable[[], None], count: int) -> list[Future[None]]:
+def _start(threads: list[threading.Thread], lane: Callable[[], None], count: int) -> None:
     """Start as many threads as the system gives; one is enough."""
-    futures: list[Future[None]] = []
-    for _ in range(count):
+    for number in range(count):
+        thread = threading.Thread(target=lane, name=f"trustkit-lane-{number}")
         try:
-            futures.append(pool.submit(lane))
+            thread.start()
         except RuntimeError:  # a limit on processes, as containers have it
-            if not futures:
+            if not threads:
                 raise UnavailableError(
                     "out-of-threads", "no thread could be started; raise the limit on processes and try again"
                 ) from None
-            break
-    return futures
+            return
+        threads.append(thread)
 
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Let Ctrl-C wait: a thread that was just starting when it came would be nobody's, and run on."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    """Let signals wait: a thread that was just starting when one came would be nobody's, and run on.
+
+    No future and no pool either: their locks are left locked by an interruption that comes between
+    taking one and the line after, and then everything waits for ever. A queue in C has no such line.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _WAITING)
     try:
         yield
     finally:

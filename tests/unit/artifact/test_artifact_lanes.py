@@ -1,12 +1,15 @@
 """A few threads over one list: everything once, and the first failure or Ctrl-C ends it all."""
 
 import signal
+import subprocess
+import sys
 import threading
 import time
 
 import pytest
 
 from trustkit.artifact.lanes import run_lanes
+from trustkit.errors import UnavailableError
 
 
 @pytest.mark.parametrize("workers", [0, 1, 2, 7, 100])
@@ -88,22 +91,83 @@ def _no_memory():
 
 def test_one_thread_is_enough_and_none_is_an_answer(monkeypatch):
     """A limit on processes, as containers have it, may come at any thread, the first included."""
-    from concurrent.futures import ThreadPoolExecutor
+    real, left = threading.Thread.start, [1]
 
-    from trustkit.errors import UnavailableError
-
-    real, left = ThreadPoolExecutor.submit, [1]
-
-    def limited(self, *arguments):
+    def limited(self):
         if not left[0]:
             raise RuntimeError("can't start new thread")
         left[0] -= 1
-        return real(self, *arguments)
+        real(self)
 
-    monkeypatch.setattr(ThreadPoolExecutor, "submit", limited)
+    monkeypatch.setattr(threading.Thread, "start", limited)
     done = []
     run_lanes([1, 2, 3], lambda item, _state, _lanes: done.append(item), state=lambda: None, workers=3)
     assert done == [1, 2, 3]
     with pytest.raises(UnavailableError) as caught:
         run_lanes([1], lambda *_: None, state=lambda: None, workers=1)
     assert caught.value.code == "out-of-threads"
+
+
+AT_EVERY_MOMENT = """
+import signal, sys, threading, time
+from trustkit.artifact.lanes import run_lanes
+
+class Stopped(BaseException):
+    pass
+
+def interrupt(number, frame):
+    signal.signal(signal.SIGALRM, signal.SIG_IGN)  # the second is swallowed, as the command line does it
+    raise Stopped
+
+def work(item, own, lanes):
+    while not lanes.stopped:
+        time.sleep(0.0005)
+
+def interrupted_at(moment):
+    \"""Send a signal at this instruction of the main thread; false if all were over, and it was waiting.\"""
+    left, waited = moment, False
+
+    def trace(frame, event, value):
+        nonlocal left
+        frame.f_trace_opcodes = True
+        if event == "opcode":
+            left -= 1
+            if not left:
+                signal.raise_signal(signal.SIGALRM)
+        return trace
+
+    def late():
+        nonlocal waited
+        waited = left > 0
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGALRM)
+
+    signal.signal(signal.SIGALRM, interrupt)
+    timer = threading.Timer(1, late)
+    timer.start()
+    sys.settrace(trace)
+    try:
+        run_lanes([1, 2], work, state=object, workers=2)
+    except Stopped:
+        pass
+    finally:
+        sys.settrace(None)
+        timer.cancel()
+        timer.join()
+    return not waited
+
+sys.setswitchinterval(0.0005)
+moment = 1
+while interrupted_at(moment):
+    assert threading.active_count() == 1, (moment, threading.enumerate())
+    moment += 1
+print(moment)
+"""
+
+
+def test_an_interruption_at_any_instruction_never_hangs_and_leaves_no_thread():
+    """Every instruction from the call to the wait for the threads, each once, by a real signal."""
+    done = subprocess.run(
+        [sys.executable, "-c", AT_EVERY_MOMENT], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 100
