@@ -9,8 +9,9 @@ PYTHON ?= $(firstword $(shell for p in python3 python3.14 python3.13 python3.12 
 WORKERS ?= 2
 # `make test` fails below the thresholds in .ci/coverage_gate.py; COVERAGE=report only prints them.
 COVERAGE ?= enforce
-# For example PYTEST_ARGS='-k sealing -x', LOCK_ARGS='--upgrade', EXCLUDE_NEWER=2026-11-17.
+# For example PYTEST_ARGS='-k sealing -x', MUTATE_ARGS='--sample 400 --seed 1', LOCK_ARGS='--upgrade', EXCLUDE_NEWER=2026-11-17.
 PYTEST_ARGS ?=
+MUTATE_ARGS ?=
 LOCK_ARGS ?=
 EXCLUDE_NEWER ?=
 DEMO_ARGS ?=
@@ -64,6 +65,11 @@ rules: $(VENV)/.test ## The Rego rules: compiled bundle up to date, gates, and t
 	@$(MAKE) --no-print-directory check-rules
 	@echo "run     pytest -m opa"
 	@$(VENV)/bin/python -m pytest -m opa $(PYTEST_ARGS)
+
+.PHONY: mutate
+mutate: $(VENV)/.test ## A thousand small faults put into attest and verifying, one by one: 90 % must fail a test
+	@echo "run     mutants"
+	@$(VENV)/bin/python tests/mutation/mutate.py --jobs $(WORKERS) $(MUTATE_ARGS)
 
 .PHONY: bench
 bench: $(VENV)/.test ## Benchmarks, each beside the limit it is measured against

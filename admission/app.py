@@ -20,6 +20,7 @@ from admission.deadline import deadline_in
 from admission.decide import Hook, Judge, Verdict, denial
 from admission.review import MAX_BYTES, Review, parse_review, response_to_bytes, shown
 from trustkit.errors import FormatError, LimitError, UnavailableError
+from trustkit.programs.budget import Budget, Lease
 from trustkit.programs.deadline import Deadline
 
 _JSON = "application/json"
@@ -89,14 +90,14 @@ class _Desk:
         self._clock = clock
         self._pool = ThreadPoolExecutor(limits.workers, thread_name_prefix="judge")
         self._waiting = 0
-        self._budget = _Budget(BUDGET_BYTES)
+        self._budget = Budget(BUDGET_BYTES)
 
     async def answer(self, request: Request, hook: Hook) -> Response:
         """Answer one request of the API server, or refuse to read it."""
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _JSON:
             return _error(415, "bad-review", f"send {_JSON}")
         deadline = deadline_in(self._seconds(request), self._clock)
-        lease = _Lease(self._budget)
+        lease = Lease(self._budget)
         try:
             async with asyncio.timeout(self._limits.body_timeout_seconds):
                 review = parse_review(await _body(request, lease))
@@ -123,7 +124,7 @@ class _Desk:
             return self._limits.deadline_seconds
         return min(self._limits.deadline_seconds, max(theirs, _MARGIN_SECONDS))
 
-    async def _verdict(self, review: Review, hook: Hook, deadline: Deadline, lease: _Lease) -> Verdict:
+    async def _verdict(self, review: Review, hook: Hook, deadline: Deadline, lease: Lease) -> Verdict:
         if self._waiting >= self._limits.workers + self._limits.queue:
             return denial("overloaded", "the webhook is busy")
         self._waiting += 1
@@ -138,49 +139,12 @@ class _Desk:
         except TimeoutError:
             return denial("deadline", "the evidence could not be gathered in time")
 
-    def _done(self, kept: _Lease) -> None:
+    def _done(self, kept: Lease) -> None:
         self._waiting -= 1
         kept.give_back()
 
 
-@dataclass(slots=True)
-class _Budget:
-    """Bytes that may still be held; only the event loop's thread counts here."""
-
-    left: int
-
-
-class _Lease:
-    """The part of the budget that one request holds."""
-
-    def __init__(self, budget: _Budget) -> None:
-        self._budget = budget
-        self._size = 0
-
-    def take(self, size: int) -> None:
-        """Hold so many bytes more.
-
-        Raises:
-            UnavailableError: ``overloaded``.
-        """
-        if size > self._budget.left:
-            raise UnavailableError("overloaded", "the webhook is busy; try again")
-        self._budget.left -= size
-        self._size += size
-
-    def give_back(self) -> None:
-        """Let all of them go; a second time does nothing."""
-        self._budget.left += self._size
-        self._size = 0
-
-    def pass_on(self) -> _Lease:
-        """Return a lease of what this one holds; this one holds nothing then."""
-        other = _Lease(self._budget)
-        other._size, self._size = self._size, 0
-        return other
-
-
-async def _body(request: Request, lease: _Lease) -> bytes:
+async def _body(request: Request, lease: Lease) -> bytes:
     """Read the body within the cap, whatever length it claims."""
     chunks: list[bytes] = []
     size = 0

@@ -72,6 +72,7 @@ def compose(config: Config, *, clocks: Clocks, alarm: Callable[[TrustkitError], 
             cache=EvidenceCache(
                 entries=config.cache_entries, seconds=config.cache_seconds, clock=clocks.monotonic
             ),
+            now=clocks.now,
         ),
         plan=plan,
         rules=_rules(engine),

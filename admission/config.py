@@ -2,7 +2,8 @@
 
 Defaults < file < environment < flags. An unknown member is an error that names
 its path, because a misspelt restriction is no restriction. No option, and no
-environment variable, turns verification off. Units stand in the names.
+environment variable, turns verification off; what weakens anything else is
+spelled ``insecure_...`` and said at every start. Units stand in the names.
 """
 
 from __future__ import annotations
@@ -27,7 +28,10 @@ ENVIRONMENT = {"TRUSTKIT_ADMISSION_LISTEN": "listen", "TRUSTKIT_ADMISSION_HEALTH
 
 @dataclass(frozen=True, slots=True)
 class TLSConfig:
-    """The certificate the API server sees, and the CA that must have signed the API server's own."""
+    """The certificate the API server sees, and the CA that must have signed the API server's own.
+
+    Without a CA (``insecure_no_client_ca``), whoever reaches the port may ask.
+    """
 
     certificate: Path
     private_key: Path
@@ -122,6 +126,14 @@ def _config(fields: Fields, base: Path) -> Config:
 
 def _tls(fields: Fields, base: Path) -> TLSConfig:
     client_ca = fields.maybe("client_ca", str)
+    insecure = fields.maybe("insecure_no_client_ca", bool) or False
+    if insecure == bool(client_ca):
+        raise FormatError(
+            "bad-config",
+            "config.tls needs client_ca, the CA of the API server's own certificate, or, to answer whoever "
+            "reaches the port, insecure_no_client_ca: true; not both",
+            field="config.tls.client_ca",
+        )
     config = TLSConfig(
         certificate=base / fields.take("certificate", str),
         private_key=base / fields.take("private_key", str),

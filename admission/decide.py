@@ -115,8 +115,8 @@ class Judge:
             return Verdict(allowed=True, reason="not-judged")  # step 1
         if review.object is None:
             return denial("bad-review", f"{review.operation} without an object")
-        extraction = references(review.object)  # step 2
-        if _unchanged(review, extraction):
+        extraction = references(review.object, check=deadline.check)  # step 2
+        if _unchanged(review, extraction, deadline):
             return Verdict(allowed=True, reason="unchanged")  # step 1
         findings = self._findings(extraction, review.namespace, deadline)  # step 3
         proven = {text: finding.proven for text, finding in findings.items() if finding.proven is not None}
@@ -185,12 +185,12 @@ def _guarded(step: Callable[[], Verdict]) -> Verdict:
         return denial("internal-error", f"the webhook failed with {type(error).__name__}")
 
 
-def _unchanged(review: Review, extraction: Extraction) -> bool:
+def _unchanged(review: Review, extraction: Extraction, deadline: Deadline) -> bool:
     """Skip an update only if what may run is the same, and so is all it names (CVE-2023-34091)."""
     if review.operation != "UPDATE" or review.object is None or review.old_object is None:
         return False
     same = _runs(review.object) == _runs(review.old_object)
-    return same and references(review.old_object) == extraction
+    return same and references(review.old_object, check=deadline.check) == extraction
 
 
 def _runs(subject: Object) -> bytes:

@@ -90,6 +90,9 @@ REMEDIES = {
     "unresolved-gpu": "name the model this pod computes with, by a pinned trust:// reference",
     "reserved-annotation": "remove the annotation; verdicts are recomputed, never read from the object",
     "sidecar-altered": "remove what was added by hand and let the webhook inject the sidecar",
+    "sidecar-exposed": "take hostNetwork, or the declared port, out of the pod; the operator can move the "
+    "sidecar's port with health_listen",
+    "sidecar-late": "put the init container after the sidecar, or use no model in it",
     "bad-reference": "write trust://HOST[:PORT]/PATH@sha256:<64 lower-case hex digits>",
     "deadline": "try again; evidence that was fetched is kept for the next attempt",
     "overloaded": "try again in a moment",
@@ -120,12 +123,14 @@ class EvidenceRoom:
         allowed_hosts: frozenset[str],
         document_max_bytes: int,
         cache: EvidenceCache,
+        now: Callable[[], float],
     ) -> None:
         self._policy = policy
         self._connect = connect
         self._hosts = allowed_hosts
         self._max_bytes = document_max_bytes
         self._cache = cache
+        self._now = now
 
     def finding(self, untrusted_reference: str, *, namespace: str, deadline: Deadline) -> Finding:
         """Return what can be proven about one reference; what it or the store does never raises."""
@@ -133,7 +138,7 @@ class EvidenceRoom:
             reference = self._acceptable(untrusted_reference)  # steps 1 and 2
             key = (str(reference), str(self._policy.digest), namespace)
             proven = self._cache.get(key)
-            if proven is None:
+            if proven is None or ended(proven.proof, self._now()):
                 proven = self._proven(reference, deadline)  # steps 3 to 5
                 self._cache.put(key, proven)
         except UnavailableError as error:
@@ -161,18 +166,18 @@ class EvidenceRoom:
         if signature is None:
             raise VerificationError("unsigned", "the model carries no signature of its author")
         if descriptor is None:
-            if (
-                self._policy.lines is not None
-            ):  # or a store that hides a descriptor would free a model of its line
+            if self._policy.lines:  # or a store that hides a descriptor would free a model of its line
                 raise VerificationError(
                     "line-not-in-policy",
                     "a plain model has no line, and the policy speaks for lines alone; seal it",
                 )
-            manifest = verify_manifest(signature, self._policy, max_bytes=self._max_bytes)  # step 4
+            manifest = verify_manifest(
+                signature, self._policy, at=self._now(), max_bytes=self._max_bytes
+            )  # step 4
             _same(manifest.manifest_digest, reference)  # step 5
             return Proven(reference, manifest, None, None)
         documents = SealedDocuments(descriptor=descriptor, author_bundle=signature, recipients=b"")
-        sealed = verify_sealed(documents, self._policy, max_bytes=self._max_bytes)  # step 4
+        sealed = verify_sealed(documents, self._policy, at=self._now(), max_bytes=self._max_bytes)  # step 4
         _same(sealed.manifest_digest, reference)  # step 5
         size = sum(part.plaintext_length for part in sealed.descriptor.parts)
         return Proven(reference, sealed, sealed.descriptor_digest, size)
@@ -190,6 +195,14 @@ class EvidenceRoom:
 
 ABSENT = "not-found"
 """How a store says that a document does not exist; every other failure is a failure."""
+
+
+def ended(proof: VerifiedSealed | VerifiedManifest, now: float) -> bool:
+    """Say whether a certificate behind a proof has ended since: a cache prolongs nobody's certificate."""
+    signers = (
+        proof.signers if isinstance(proof, VerifiedManifest) else proof.author.signers + proof.publishers
+    )
+    return any(signer.valid_until is not None and signer.valid_until < now for signer in signers)
 
 
 def _same(found: Digest, reference: Reference) -> None:

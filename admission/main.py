@@ -19,7 +19,7 @@ from admission.config import Config, load
 from admission.deadline import Clocks, deadline_in
 from admission.voice import PROGRAM, voice_on
 from trustkit import strictjson
-from trustkit.errors import EXIT_TRUSTED
+from trustkit.errors import EXIT_TRUSTED, UsageError
 from trustkit.programs.arguments import (
     Once,
     Parser,
@@ -49,6 +49,7 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         voice,
         debug="--debug" in argv,
         interrupted="stopped before anything was decided",
+        extra="admission",
     )
 
 
@@ -95,6 +96,9 @@ def _run(arguments: argparse.Namespace, argv: Sequence[str], environ: Mapping[st
     clocks = Clocks(monotonic=time.monotonic, now=time.time)
     if arguments.verb == "decide":
         return _decide(arguments, config, clocks, voice)
+    from admission.serving import Surroundings, serve
+
+    _say_what_is_insecure(config, voice)
     composed = compose(config, clocks=clocks, alarm=voice.warn)
     if arguments.verb == "check-config":
         from admission.tls import tls_context
@@ -102,7 +106,6 @@ def _run(arguments: argparse.Namespace, argv: Sequence[str], environ: Mapping[st
         tls_context(config.tls)
         voice.succeed("the configuration is valid", composed.summary)
         return EXIT_TRUSTED
-    from admission.serving import Surroundings, serve
 
     def announce(where: str, health: str) -> None:
         evidence = {"listen": where, "health_listen": health, **composed.summary}
@@ -110,6 +113,12 @@ def _run(arguments: argparse.Namespace, argv: Sequence[str], environ: Mapping[st
 
     serve(composed.judge, config, Surroundings(time.monotonic, announce, voice.warn))
     return EXIT_TRUSTED
+
+
+def _say_what_is_insecure(config: Config, voice: Voice) -> None:
+    if config.tls.client_ca is None:
+        why = "whoever reaches the port may ask, as tls.insecure_no_client_ca says; name the tls.client_ca"
+        voice.warn(UsageError("insecure-no-client-ca", why))
 
 
 def _decide(arguments: argparse.Namespace, config: Config, clocks: Clocks, voice: Voice) -> int:

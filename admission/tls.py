@@ -58,12 +58,6 @@ class RenewedContext:
         self._stamp = _stamp(config)
         self._context = tls_context(config)
 
-    def listening(self) -> ssl.SSLContext:
-        """Return the context to listen with: it hands every connection over to the newest one."""
-        context = tls_context(self._config)
-        context.sni_callback = self._hand_over
-        return context
-
     def current(self) -> ssl.SSLContext:
         """Return the newest context that could be built."""
         with self._lock:
@@ -75,12 +69,6 @@ class RenewedContext:
                 except UsageError as error:
                     self._alarm(error)
             return self._context
-
-    def _hand_over(
-        self, tls: ssl.SSLSocket | ssl.SSLObject, _name: str | None, _context: ssl.SSLContext
-    ) -> None:
-        """Called with every ClientHello, with or without a server name, before a certificate is chosen."""
-        tls.context = self.current()
 
 
 def _stamp(config: TLSConfig) -> Stamp:

@@ -12,6 +12,8 @@
     7. No volume reaches the node's folders where published models      the same bytes by another road
        lie, as far as their usual places tell, and no container has
        the power to mount them again.
+    8. Nothing answers in a sidecar's place, and nobody uses a model    `admission.exposure`
+       before it is there.
 
 Facts: admission, section 4 (decoy injected container), section 8 (validate).
 """
@@ -21,13 +23,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from admission.evidence import Proven, remedy_for
+from admission.exposure import exposed
+from admission.mutate import uses_of
 from admission.sidecar import Injection, Plan, injection_for, shared_volumes
 from trustkit import strictjson
 from trustkit.deciding.decision import Violation
 from trustkit.strictjson import Object, Value
-from trustkit.workloads.extract import CONTAINER_LISTS
+from trustkit.workloads.containers import CONTAINER_LISTS
 from trustkit.workloads.grammar import lies_below
 from trustkit.workloads.sidecars import PREFIX, sidecars_of
+from trustkit.workloads.table import default_table
 from trustkit.workloads.values import Extraction
 
 POWERS = frozenset(("ALL", "SYS_ADMIN", "SYS_PTRACE", "SYS_MODULE", "DAC_READ_SEARCH", "SYS_RAWIO"))
@@ -44,7 +49,7 @@ NODE_FOLDERS = (
 
 
 def altered(subject: Object, proven: Mapping[str, Proven], plan: Plan) -> tuple[Violation, ...]:
-    """Return what is wrong with our part of a pod; empty where it is exactly ours, or absent (steps 2 to 7).
+    """Return what is wrong with our part of a pod; empty where it is exactly ours, or absent (steps 2 to 8).
 
     Args:
         subject: The pod, untrusted.
@@ -63,7 +68,8 @@ def altered(subject: Object, proven: Mapping[str, Proven], plan: Plan) -> tuple[
     wrong += _processes(spec, injections)
     if injections:
         wrong += _node_folders(spec)
-    return tuple(_violation(why) for why in wrong)
+    wanted = bool(injections) or bool(uses_of(spec, default_table()))
+    return tuple(_violation(why) for why in wrong) + exposed(spec, injections, plan, wanted=wanted)
 
 
 def remaining(subject: Object, extraction: Extraction) -> tuple[Violation, ...]:

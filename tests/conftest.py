@@ -1,4 +1,4 @@
-"""What several rooms of tests share: the estate of real programs on loopback (tests/simulators/estate.py)."""
+"""What several rooms of tests share: the estate of real programs, and the forger of certificates."""
 
 import importlib.util
 import sys
@@ -7,15 +7,26 @@ from pathlib import Path
 import pytest
 
 
-@pytest.fixture(scope="session")
-def estates():
-    """The simulator as a module: test folders are no packages, so it is loaded by its path."""
-    path = Path(__file__).parent / "simulators" / "estate.py"
-    spec = importlib.util.spec_from_file_location("trustkit_tests_estate", path)
+def simulator(name):
+    """Load a simulator as a module: test folders are no packages, so it is found by its path."""
+    path = Path(__file__).parent / "simulators" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"trustkit_tests_{name}", path)
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def estates():
+    """The simulator of an estate, as a module."""
+    return simulator("estate")
+
+
+@pytest.fixture(scope="session")
+def forger():
+    """The forger of certificates, as a module."""
+    return simulator("certificates")
 
 
 @pytest.fixture(scope="session")

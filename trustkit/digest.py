@@ -93,15 +93,20 @@ def digest_from_hex(algorithm: str, untrusted_hex: str) -> Digest:
     return Digest(algorithm, bytes.fromhex(untrusted_hex))
 
 
-def new_hasher(algorithm: Algorithm) -> Hasher:
-    """Return a fresh streaming hasher; blake3 is imported only when asked for."""
+def new_hasher(algorithm: Algorithm, *, threads: int = 1) -> Hasher:
+    """Return a fresh streaming hasher; blake3 is imported only when asked for.
+
+    Args:
+        algorithm: The hash.
+        threads: How many may work on one large update, where the hash is a tree: blake3.
+    """
     if algorithm == "sha256":
         return hashlib.sha256()
     if algorithm == "blake2b":
         return hashlib.blake2b()
     from blake3 import blake3
 
-    return cast("Hasher", blake3())
+    return cast("Hasher", blake3(max_threads=threads))
 
 
 def digest_of(chunk: bytes | bytearray | memoryview, algorithm: Algorithm = "sha256") -> Digest:

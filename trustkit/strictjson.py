@@ -15,6 +15,7 @@ import json
 import math
 import re
 from collections import Counter
+from collections.abc import Callable
 from itertools import accumulate
 from typing import NoReturn, TypeVar
 
@@ -29,6 +30,16 @@ MAX_DEPTH = 64
 MAX_VALUES = 1 << 24
 """Most values and keys in one document; a manifest of two million resources has fourteen million.
 Without it a cap on bytes is no cap on memory: an empty array is three bytes of text and sixty of Python."""
+
+
+class _Hole(str):
+    """No text of any document, and no `Fields.take` gives it out as one."""
+
+    __slots__ = ()
+
+
+HOLE = _Hole("a value that was cut out")
+"""Stands in what `parse_around` returns for the value that was cut out; compare with ``is``."""
 
 _MAX_NUMBER = 400
 _SHOWN = 200
@@ -70,8 +81,40 @@ def parse(
             "too-large", f"the {what} is larger than {max_bytes} bytes", limit=max_bytes, size=len(untrusted)
         )
     _check_shape(untrusted, what, max_depth, max_values)
+    return _value(untrusted, what, _no_constant)
+
+
+def parse_around(before: bytes, after: bytes, *, max_bytes: int, what: str) -> Value:
+    """Parse a document one value of which was cut out, as `parse` does; `HOLE` stands where it was.
+
+    Whoever cuts a large value out reads it apart, in pieces or as bytes, and must see `HOLE` at the very
+    place where such a value belongs: that alone shows that what was cut out is the value of that place.
+
+    Args:
+        before: What stands before the value.
+        after: What stands after it.
+        max_bytes: Most bytes of both together.
+        what: The document's name in messages.
+
+    Raises:
+        LimitError, FormatError: As `parse`.
+    """
+    # The hole is spelled as what JSON cannot hold, so that no document can spell one.
+    whole = b"NaN".join((before, after))
+    if len(whole) > max_bytes:
+        raise LimitError("too-large", f"the {what} is larger than {max_bytes} bytes", limit=max_bytes)
+    _check_shape(whole, what, MAX_DEPTH, MAX_VALUES)
+    holes = iter((HOLE,))
+
+    def hole(name: str) -> Value:
+        return next(holes, None) or _no_constant(name)
+
+    return _value(whole, what, hole)
+
+
+def _value(untrusted: bytes, what: str, constant: Callable[[str], Value]) -> Value:
     try:
-        return _parsed(untrusted)
+        return _parsed(untrusted, constant)
     except _RepeatedKeyError as error:
         key = error.args[0][:_SHOWN]
         raise FormatError("duplicate-key", f"the {what} names {key!r} twice in one object", key=key) from None
@@ -157,13 +200,13 @@ class _RepeatedKeyError(Exception):
     """One object names this key twice."""
 
 
-def _parsed(untrusted: bytes) -> Value:
+def _parsed(untrusted: bytes, constant: Callable[[str], Value]) -> Value:
     if untrusted.startswith(codecs.BOM_UTF8):
         raise ValueError("it starts with a byte-order mark")
     value: Value = json.loads(
         untrusted.decode("utf-8"),
         object_pairs_hook=_unique,
-        parse_constant=_no_constant,
+        parse_constant=constant,
         parse_float=_finite,
         parse_int=_bounded,
     )

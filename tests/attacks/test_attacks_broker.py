@@ -3,6 +3,7 @@
 import base64
 import dataclasses
 import json
+import time
 
 import pytest
 
@@ -11,7 +12,12 @@ from trustkit.errors import UnavailableError
 from trustkit.sealing.recipients import ephemeral_opener, opener_from_pem, unwrap_dek, unwrap_document
 from trustkit.sealing.release import ReleaseRequest, parse_answer, parse_refusal, request_to_bytes
 from trustkit.spiffe.authority import Authority
+from trustkit.spiffe.mtls import client_context, connect
+from trustkit.spiffe.names import SpiffeID
+from trustkit.spiffe.svid import svid_from_pem
 from trustkit.storage.local import write_new
+
+FILES = ("svid.pem", "svid_key.pem", "bundle.pem")
 
 
 def asked(estate, address, documents, manifest_digest, *, path="/sidecar", **more):
@@ -53,6 +59,31 @@ def test_an_identity_without_a_grant_gets_no_key(estate, model, kept):
         ("spiffe://demo.test/broker", "denied"),
         ("spiffe://demo.test/sidecar", "allowed"),
     ]
+
+
+def test_an_identity_without_a_grant_is_turned_away_before_its_request_is_read(estate, kept):
+    """Sixteen strangers with 64 MiB each once cost a broker 3 GB; now none of it is waited for."""
+    address, config = kept
+    host, _, port = address.rpartition(":")
+    files = estate.authority.files("/neighbor", now=time.time(), lifetime_seconds=3600)
+    svid = svid_from_pem(*(files[name] for name in FILES), now=time.time())
+    with connect(
+        host,
+        int(port),
+        client_context(svid),
+        expected=SpiffeID("demo.test", "/broker"),
+        timeout_seconds=20,
+        now=time.time(),
+    ) as tls:
+        head = "POST /v1/release HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+        tls.sendall(f"{head}content-length: {1 << 26}\r\n\r\n".encode())
+        answer = b""
+        while b"}" not in answer:
+            answer += tls.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 403 ")
+    assert parse_refusal(answer.partition(b"\r\n\r\n")[2]).code == "no-grant"
+    [entry] = entries(config)
+    assert (entry["peer"], entry["codes"]) == ("spiffe://demo.test/neighbor", ["no-grant"])
 
 
 def test_another_authority_of_the_same_name_gets_no_answer(estate, model, kept):

@@ -21,6 +21,7 @@ from trustkit.errors import SealError, TrustkitError, VerificationError
 from trustkit.sealing.documents import BLOBS, DESCRIPTOR, RECIPIENTS, SIGNATURE
 from trustkit.sealing.floe import HEADER_LENGTH
 from trustkit.sealing.keys import Dek
+from trustkit.sealing.passphrase import PassphraseOpener, PassphraseRecipient
 from trustkit.sealing.recipients import generate_opener, opener_from_pem, recipient_from_pem
 from trustkit.signing.key import generate_key, load_signer
 from trustkit.verifying.policy import parse_policy
@@ -359,3 +360,105 @@ def test_sealing_twice_gives_nothing_to_compare(seal):
 def _cut(part):
     ends = [0, HEADER_LENGTH, HEADER_LENGTH + SEGMENT, HEADER_LENGTH + 2 * SEGMENT, len(part)]
     return [part[start:end] for start, end in pairwise(ends)]
+
+
+def other_bytes(folder):
+    raw = bytearray((folder / "weights/two.bin").read_bytes())
+    raw[WHOLE + 5] ^= 1
+    (folder / "weights/two.bin").write_bytes(raw)
+
+
+def another_length(folder):
+    (folder / "config.json").write_bytes(b"{}")
+
+
+def one_more(folder):
+    (folder / "weights/modeling.py").write_text("import os")
+
+
+def one_less(folder):
+    (folder / "empty").unlink()
+
+
+def a_link(folder):
+    (folder / "empty").unlink()
+    (folder / "empty").symlink_to("config.json")
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (other_bytes, "digest-mismatch"),
+        (another_length, "digest-mismatch"),
+        (one_more, "unsigned-file"),
+        (one_less, "file-missing"),
+        (a_link, "symlink"),
+    ],
+    ids=lambda value: getattr(value, "__name__", value),
+)
+@pytest.mark.parametrize("when", ["before", "meanwhile"])
+def test_what_its_author_did_not_sign_is_never_sealed(
+    model, people, policy, keys, tmp_path, change, code, when
+):
+    """One pass: what is sealed is hashed from the same buffer, so no moment between both can be used."""
+    copy = shutil.copytree(model, tmp_path / "model")
+    seen = []
+
+    def progress(size):
+        seen.append(size)
+        if when == "meanwhile" and len(seen) == 1:
+            change(copy)
+
+    if when == "before":
+        change(copy)
+    with pytest.raises(VerificationError) as caught:
+        workflows.seal(
+            copy,
+            people["publisher"],
+            output=tmp_path / "sealed",
+            line="acme/tiny-llm",
+            version=1,
+            recipients=[recipient_from_pem(keys[1])],
+            policy=policy,
+            workers=1,
+            progress=progress,
+        )
+    assert caught.value.code in ({code} if when == "before" else {code, "file-changed"})
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+@pytest.mark.parametrize("kind", ["mlkem768-x25519", "scrypt"])
+def test_every_kind_of_recipient_is_bound_to_its_publisher(
+    kind, model, people, policy, described, refuses, tmp_path
+):
+    """A rival takes the wrapped key of another's artifact into a descriptor of his own: it opens nothing."""
+    if kind == "scrypt":
+        recipient = PassphraseRecipient(b"correct horse battery", entropy=os.urandom)
+        opener = PassphraseOpener(b"correct horse battery")
+    else:
+        private, public = generate_opener(kind, passphrase=None)
+        recipient, opener = recipient_from_pem(public), opener_from_pem(private, passphrase=None)
+    folder = tmp_path / "sealed"
+    workflows.seal(
+        model,
+        people["publisher"],
+        output=folder,
+        line="acme/tiny-llm",
+        version=1,
+        recipients=[recipient],
+        policy=policy,
+    )
+    workflows.open_sealed(folder, [opener], policy, output=tmp_path / "whole")
+    assert snapshot(tmp_path / "whole") == FILES
+    descriptor = described(folder)
+    signed = verify_statement((folder / DESCRIPTOR).read_bytes(), policy, role="publisher")
+    root_digest = Digest("sha256", bytes.fromhex(signed.statement.subjects[0].digests["sha256"]))
+    dressed = dataclasses.replace(descriptor, publisher_key=people["rival"].fingerprint)
+    statement = statement_of_sealed(dressed, root_digest=root_digest)
+    (folder / DESCRIPTOR).write_bytes(workflows.signed_statement(statement, people["rival"]))
+    assert refuses(folder, openers=[opener]) == "wrong-context"
+    with pytest.raises(SealError) as caught:  # nor does he get it wrapped again, for himself
+        workflows.rewrap(
+            folder, [opener], policy, add=[recipient_from_pem(generate_opener("x25519", passphrase=None)[1])]
+        )
+    assert caught.value.code == "wrong-context"

@@ -142,7 +142,7 @@ MISLED = {
     "pinned to another descriptor": (_other_descriptor, "descriptor-mismatch", 1),
     "another store": (_other_store, "peer-mismatch", 1),
     "another broker": (_other_broker, "peer-mismatch", 1),
-    "sealed, but told it is plain": (_sealed_as_plain, "not-found", 5),
+    "sealed, but told it is plain": (_sealed_as_plain, "line-not-in-policy", 1),
     "a policy that believes others": (_policy_of_strangers, "wrong-signer", 1),
     "a policy that is not the pinned one": (_policy_without_a_pin, "pin-mismatch", 1),
 }

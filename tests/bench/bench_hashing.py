@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from trustkit.artifact.hashing import hash_units, units_of
+from trustkit.artifact.hashing import hash_values, units_of
 from trustkit.artifact.manifest import Method
 from trustkit.artifact.tree import scan
 from trustkit.digest import Algorithm, new_hasher
@@ -58,7 +58,7 @@ def engine(folder: Path, method: Method, shard_size: int, algorithm: Algorithm) 
     """Hash the same bytes the way `sign` and `verify` do, walk included."""
     with scan(folder) as tree:
         units = units_of(tree.files, method=method, shard_size=shard_size)
-        hash_units(tree, units, algorithm=algorithm, workers=THREADS)
+        hash_values(tree, units, algorithm=algorithm, workers=THREADS)
 
 
 def timed(work: Callable[[], None]) -> float:

@@ -29,6 +29,7 @@ PROGRAMS = {
     "trustkit --version": [OURS, "--version"],
     "trustkit verify --help": [OURS, "verify", "--help"],
     "trustkit seal --help": [OURS, "seal", "--help"],
+    "compat.model_signing --help": [PYTHON, "-m", "trustkit.compat.model_signing", "--help"],
     "model_signing --help (the reference)": [PEER, "--help"],
 }
 

@@ -25,7 +25,7 @@ def test_every_limit_is_what_the_code_says(rows, demand_none):
     for what, number, unit, place in rows:
         module, name = place.rsplit(".", 1)
         value = getattr(importlib.import_module(module), name)
-        if value != pytest.approx(int(number) * UNITS[unit or None]):
+        if value != pytest.approx(int(number) * UNITS[unit or None], rel=1e-12):
             offences.append(f"{what}: README says {number} {unit}, {place} is {value}")
     demand_none(offences)
 

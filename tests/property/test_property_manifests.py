@@ -100,7 +100,8 @@ def test_any_other_name_or_digest_moves_the_manifest_digest(manifest, data):
         )
     )
     resources = (*manifest.resources[:index], changed, *manifest.resources[index + 1 :])
-    assert Manifest(resources).manifest_digest != manifest.manifest_digest
+    other = Manifest(resources, manifest.method, manifest.algorithm, manifest.shard_size)
+    assert other.manifest_digest != manifest.manifest_digest
 
 
 @settings(deadline=None, max_examples=300)

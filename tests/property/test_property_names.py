@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from trustkit.artifact.names import check_distinct, check_name
+from trustkit.artifact.names import check_distinct, check_name, check_names
 from trustkit.artifact.tree import scan
 from trustkit.digest import SIZES, Digest, digest_of, parse_digest
 from trustkit.errors import FormatError, LimitError, TrustkitError
@@ -124,3 +124,21 @@ def test_a_digest_is_written_one_way(algorithm, data):
 @given(st.lists(st.binary(max_size=5), max_size=5), st.sampled_from(sorted(SIZES)))
 def test_a_digest_is_of_the_bytes_and_not_of_the_chunks(chunks, algorithm):
     assert digest_of(b"".join(chunks), algorithm) == digest_of(bytearray(b"".join(chunks)), algorithm)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(st.lists(PIECES, max_size=4))
+def test_many_names_are_judged_as_each_of_them_is(names):
+    try:
+        check_names(names)
+    except TrustkitError as error:
+        code = error.code
+    else:
+        code = None
+    codes = []
+    for name in names:
+        try:
+            check_name(name)
+        except TrustkitError as error:
+            codes.append(error.code)
+    assert code == (codes[0] if codes else None)

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from trustkit.errors import UsageError
 from trustkit.verifying.keys import public_key_from_pem
-from trustkit.verifying.policy import StrictLoader, parse_policy
+from trustkit.verifying.policy import parse_policy
+from trustkit.verifying.strictyaml import StrictLoader
 
 PEM = (
     ec.derive_private_key(0xC0FFEE, ec.SECP256R1())

@@ -1,6 +1,6 @@
-"""A certificate forger: every rule of an SVID can be broken by an argument. Real keys, real signatures.
+"""A certificate forger: every rule of an SVID or a signer can be broken by an argument.
 
-Built on `cryptography` alone and on nothing of trustkit, so that it does not
+Keys and signatures are real. Built on `cryptography` alone and on nothing of trustkit, so that it does not
 share the mistakes of what it tests.
 """
 
@@ -59,10 +59,11 @@ class Issuer:
         extensions=(),
         key_usage=UNSET,
         hash_algorithm=None,
+        key=None,
     ):
         self.now = now
         self.domain = domain
-        self.key = ec.generate_private_key(ec.SECP256R1())
+        self.key = key or ec.generate_private_key(ec.SECP256R1())
         self.parent = parent
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         builder = (
@@ -101,6 +102,7 @@ class Issuer:
         uris=UNSET,
         dns=(),
         addresses=(),
+        emails=(),
         ca=False,
         key=None,
         key_usage=UNSET,
@@ -140,6 +142,7 @@ class Issuer:
         spelled = (f"spiffe://{self.domain}{path}",) if uris is UNSET else uris
         general = [x509.UniformResourceIdentifier(uri) for uri in spelled]
         general += [x509.DNSName(name) for name in dns]
+        general += [x509.RFC822Name(name) for name in emails]
         general += [x509.IPAddress(ipaddress.ip_address(address)) for address in addresses]
         if general:
             builder = builder.add_extension(x509.SubjectAlternativeName(general), critical=names_critical)

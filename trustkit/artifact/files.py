@@ -10,15 +10,21 @@ from __future__ import annotations
 
 import os
 import stat
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import overload
 
 from trustkit.artifact.inputs import NOT_A_FILE, NOWHERE
+from trustkit.artifact.names import Names
 from trustkit.errors import FormatError, UnavailableError, VerificationError
 
 PLACE = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 """How a folder is opened that others are looked up in; it needs no right to list it."""
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC  # a FIFO must not hang us
+_FIELDS, _INODE, _SIZE = 5, 1, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +59,93 @@ class TreeFile:
     path: str
     stamp: Stamp
     links: int = 1
+
+
+class Files(Sequence[TreeFile]):
+    """The files of an artifact in columns, each a `TreeFile` only while it is used.
+
+    Whatever is rare (behind a link, hard-linked, from before 1970) is kept as it is.
+
+    Attributes:
+        names: Their names, in the same order.
+    """
+
+    __slots__ = ("_numbers", "_rare", "names")
+
+    def __init__(self) -> None:
+        self.names = Names()
+        self._numbers = array("Q")
+        self._rare: dict[int, TreeFile] = {}
+
+    def append(self, file: TreeFile) -> None:
+        """Add a file; its name was checked."""
+        numbers = _numbers(file.stamp)
+        if file.base or file.links != 1 or file.path != file.name or min(numbers) < 0:
+            self._rare[len(self.names)] = file
+            numbers = tuple(max(number, 0) for number in numbers)
+        self.names.append(file.name)
+        self._numbers.extend(numbers)
+
+    def sort(self) -> None:
+        """Sort by name, in code points."""
+        if self.names.in_order():
+            return
+        names = list(self.names)
+        order = sorted(range(len(names)), key=names.__getitem__)
+        numbers = array("Q")
+        for place in order:
+            numbers.extend(self._numbers[place * _FIELDS : (place + 1) * _FIELDS])
+        self._rare = {new: self._rare[old] for new, old in enumerate(order) if old in self._rare}
+        self._numbers, self.names = numbers, Names(names[place] for place in order)
+
+    def sizes(self) -> array[int]:
+        """Return the sizes of all files (bytes)."""
+        return self._numbers[_SIZE::_FIELDS]
+
+    def linked(self) -> Iterator[TreeFile]:
+        """Yield the files that have other hard links."""
+        return (file for file in self._rare.values() if file.links > 1)
+
+    def find(self, name: str, guess: int = 0) -> int | None:
+        """Return the place of a file by its name, looking at a guess first; they must be sorted."""
+        if guess < len(self.names) and self.names[guess] == name:
+            return guess
+        place = bisect_left(self.names, name)
+        return place if place < len(self.names) and self.names[place] == name else None
+
+    def holds(self, device: int, inode: int) -> bool:
+        """Say whether one of the files is this one, by whatever name."""
+        inodes = self._numbers[_INODE::_FIELDS]
+        return inode in inodes and any(
+            (file.stamp.device, file.stamp.inode) == (device, inode) for file in self
+        )
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __iter__(self) -> Iterator[TreeFile]:
+        for place, name in enumerate(self.names):
+            yield self._at(place, name)
+
+    @overload
+    def __getitem__(self, index: int) -> TreeFile: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[TreeFile]: ...
+    def __getitem__(self, index: int | slice) -> TreeFile | list[TreeFile]:
+        places = range(len(self))[index]
+        if isinstance(places, range):
+            return [self._at(place, self.names[place]) for place in places]
+        return self._at(places, self.names[places])
+
+    def _at(self, place: int, name: str) -> TreeFile:
+        rare = self._rare.get(place)
+        if rare is not None:
+            return rare
+        return TreeFile(name, 0, name, Stamp(*self._numbers[place * _FIELDS : (place + 1) * _FIELDS]))
+
+
+def _numbers(stamp: Stamp) -> tuple[int, ...]:
+    return stamp.device, stamp.inode, stamp.size, stamp.mtime_ns, stamp.ctime_ns
 
 
 def stamp_of(status: os.stat_result) -> Stamp:

@@ -3,30 +3,42 @@
 The law of this file: a digest is of bytes that nobody changed meanwhile. Every
 file is opened by descriptor, its stamp compared before the first and after the
 last byte, and read with `preadv` into a reused buffer; nothing is mapped, so a
-truncated file is an error and not a crash (signing-performance, design 2). A
-file ends where its size says, or it is none that can be signed.
+truncated file is an error and not a crash. A file ends where its size says, or
+it is none that can be signed. A unit that holds more than its share of all bytes
+would be alone at the end: it is read ahead by other threads while it is hashed.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import overload
 
-from trustkit.artifact.files import TreeFile, changed, stamp_of, unreadable
+from trustkit.artifact.files import Files, TreeFile, changed, stamp_of, unreadable
 from trustkit.artifact.lanes import Lanes, run_lanes
-from trustkit.artifact.manifest import Manifest, Method, Resource
+from trustkit.artifact.manifest import Manifest, Method, Resource, Resources, resources_of
+from trustkit.artifact.reading import READERS, READS_IN_FLIGHT, Ahead, Stream, blocks
 from trustkit.artifact.tree import Tree
-from trustkit.digest import Algorithm, Digest, Hasher, new_hasher
+from trustkit.digest import SIZES, Algorithm, Hasher, new_hasher
 from trustkit.errors import FormatError, LimitError, UsageError, VerificationError
 
 BUFFER = 1 << 20
-"""Bytes read at once: large enough to leave the interpreter alone, small enough to stay in cache."""
+"""Most bytes read at once: large enough to leave the interpreter alone, small enough to stay in cache."""
+WIDE_BUFFER = 2 << 20
+"""The same where several threads of one hash share a buffer."""
+MEMORY = 32 << 20
+"""Bytes of all buffers together, on however many cores."""
+LARGE = 16 << 20
+"""From how many bytes on a unit is worth threads of its own."""
 MAX_UNITS = 2_000_000
 """Most units of one artifact, and so resources of its manifest."""
 
 Progress = Callable[[int], None]
 """Called with the number of bytes just hashed, from any worker thread."""
+Engine = Callable[..., bytes]
+"""Hashes units as `hash_values` does, called as that is; `trustkit.artifact.executors` makes another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +50,33 @@ class Unit:
     end: int
     whole: bool
 
-    def resource(self, digest: Digest) -> Resource:
-        """Name the digest of this unit."""
-        return (
-            Resource(self.file.name, digest)
-            if self.whole
-            else Resource(self.file.name, digest, self.start, self.end)
-        )
+    @property
+    def size(self) -> int:
+        """How many bytes there are to hash."""
+        return self.end - self.start
 
 
-def units_of(files: Sequence[TreeFile], *, method: Method, shard_size: int | None) -> list[Unit]:
+class _Whole(Sequence[Unit]):
+    """One unit for every file, each made when it is asked for: there may be millions."""
+
+    def __init__(self, files: Sequence[TreeFile]) -> None:
+        self.files = files
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    @overload
+    def __getitem__(self, index: int) -> Unit: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Unit]: ...
+    def __getitem__(self, index: int | slice) -> Unit | list[Unit]:
+        if isinstance(index, slice):
+            return [self[place] for place in range(*index.indices(len(self)))]
+        file = self.files[index]
+        return Unit(file, 0, file.stamp.size, whole=True)
+
+
+def units_of(files: Sequence[TreeFile], *, method: Method, shard_size: int | None) -> Sequence[Unit]:
     """Cut files into units: one a file, or one a shard (an empty file is one empty shard).
 
     Raises:
@@ -55,7 +84,7 @@ def units_of(files: Sequence[TreeFile], *, method: Method, shard_size: int | Non
         LimitError: ``too-many-resources``.
     """
     if method == "files":
-        return [Unit(file, 0, file.stamp.size, whole=True) for file in files]
+        return _Whole(files)
     if not shard_size or shard_size <= 0:
         raise UsageError("bad-shard-size", "the shard size must be a positive number of bytes")
     if sum(max(1, -(-file.stamp.size // shard_size)) for file in files) > MAX_UNITS:
@@ -71,34 +100,57 @@ def units_of(files: Sequence[TreeFile], *, method: Method, shard_size: int | Non
     ]
 
 
-def hash_units(
-    tree: Tree, units: Sequence[Unit], *, algorithm: Algorithm, workers: int, progress: Progress | None = None
-) -> list[Digest]:
-    """Hash every unit and return the digests in the order of the units.
+def hash_values(
+    tree: Tree,
+    units: Sequence[Unit],
+    *,
+    algorithm: Algorithm,
+    workers: int,
+    sizes: Sequence[int] | None = None,
+    progress: Progress | None = None,
+) -> bytes:
+    """Hash every unit and return the digests' bytes in the order of the units, one behind the other.
 
     Args:
         tree: The open artifact the units belong to.
         units: What to hash.
         algorithm: The hash.
-        workers: Threads; hashing and reading both release the interpreter lock.
+        workers: Cores to use; hashing and reading both release the interpreter lock.
+        sizes: The units' sizes, where the caller knows them already.
         progress: Told about every buffer hashed.
 
     Raises:
         VerificationError: ``file-changed``.
         UnavailableError: ``unreadable``.
     """
-    found: dict[int, Digest] = {}
+    length = SIZES[algorithm]
+    found = bytearray(length * len(units))
+    sizes = _sizes(units) if sizes is None else sizes
+    total = sum(sizes)
+    # More threads than cores: whoever waits for a disk leaves the core to another.
+    count = max(1, min(len(units), max(workers, READS_IN_FLIGHT)))
 
     def work(index: int, buffer: memoryview, lanes: Lanes) -> None:
-        hasher = new_hasher(algorithm)
-        _feed(tree, units[index], hasher, buffer, lanes=lanes, progress=progress)
+        unit = units[index]
+        threads = -(-unit.size * workers // total) if unit.size >= LARGE else 1
+        hasher = new_hasher(algorithm, threads=threads)
+        wide = _fitting(WIDE_BUFFER, READERS * count) if threads > 1 else 0
+        _feed(tree, unit, hasher, buffer, wide=wide, lanes=lanes, progress=progress)
         if not lanes.stopped:
-            found[index] = Digest(algorithm, hasher.digest())
+            found[index * length : (index + 1) * length] = hasher.digest()
 
     # Large units first, so that the last worker is not left alone with the largest file.
-    order = sorted(range(len(units)), key=lambda index: units[index].start - units[index].end)
-    run_lanes(order, work, state=lambda: memoryview(bytearray(BUFFER)), workers=workers)
-    return [found[index] for index in range(len(units))]
+    order: Sequence[int] = range(len(units))
+    if max(sizes, default=0) > BUFFER:
+        order = sorted(order, key=sizes.__getitem__, reverse=True)
+    run_lanes(order, work, state=lambda: memoryview(bytearray(_fitting(BUFFER, count))), workers=count)
+    return bytes(found)
+
+
+def _sizes(units: Sequence[Unit]) -> Sequence[int]:
+    if isinstance(units, _Whole) and isinstance(units.files, Files):
+        return units.files.sizes()
+    return [unit.size for unit in units]
 
 
 def manifest_of(
@@ -109,24 +161,35 @@ def manifest_of(
     shard_size: int | None = None,
     allow_symlinks: bool = False,
     ignore_paths: tuple[str, ...] = (),
+    only: frozenset[str] | None = None,
+    known: Mapping[str, Sequence[Resource]] = MappingProxyType({}),
     workers: int = 2,
+    engine: Engine | None = None,
     progress: Progress | None = None,
 ) -> Manifest:
-    """Hash a scanned tree into a manifest with resources sorted by name (OMS v1.0 order).
+    """Hash a scanned tree, or *only* these files of it, into a manifest sorted by name (OMS v1.0 order).
+
+    Parts that are *known* are taken over without a look at the bytes: see `trustkit.artifact.incremental`.
+    Another *engine* than `hash_values` is made by `trustkit.artifact.executors`.
 
     Raises:
         FormatError: ``empty-model`` if there is nothing to sign.
         VerificationError: ``file-changed``.
     """
-    if not tree.files:
+    files = tree.files if only is None else [file for file in tree.files if file.name in only]
+    if not files:
         raise FormatError("empty-model", "there is no file to sign here; an empty model proves nothing")
-    units = units_of(tree.files, method=method, shard_size=shard_size)
-    digests = hash_units(tree, units, algorithm=algorithm, workers=workers, progress=progress)
+    rest = [file for file in files if file.name not in known] if known else files
+    units = units_of(rest, method=method, shard_size=shard_size)
+    hashing = engine or hash_values
+    values = hashing(tree, units, algorithm=algorithm, workers=workers, progress=progress)
     tree.check_unchanged()
-    resources = [unit.resource(digest) for unit, digest in zip(units, digests, strict=True)]
-    resources.sort(key=lambda resource: resource.name)
+    resources = _resources(units, values, algorithm)
+    if known:
+        parts = (part for file in files for part in known.get(file.name, ()))
+        resources = resources_of([*resources, *parts], algorithm)
     return Manifest(
-        resources=tuple(resources),
+        resources=resources.sorted(),
         method=method,
         algorithm=algorithm,
         shard_size=shard_size if method == "shards" else None,
@@ -135,33 +198,51 @@ def manifest_of(
     )
 
 
+def _resources(units: Sequence[Unit], values: bytes, algorithm: Algorithm) -> Resources:
+    if isinstance(units, _Whole):
+        files = units.files
+        names = files.names if isinstance(files, Files) else [file.name for file in files]
+        return Resources(algorithm, names, values, ranged=False)
+    names = [f"{unit.file.name}:{unit.start}:{unit.end}" for unit in units]
+    return Resources(algorithm, names, values, ranged=True)
+
+
+def _fitting(most: int, buffers: int) -> int:
+    """Return the size of one of so many buffers (bytes)."""
+    return min(most, max(MEMORY // buffers, 64 << 10))
+
+
 def _feed(
-    tree: Tree, unit: Unit, hasher: Hasher, buffer: memoryview, *, lanes: Lanes, progress: Progress | None
+    tree: Tree,
+    unit: Unit,
+    hasher: Hasher,
+    buffer: memoryview,
+    *,
+    wide: int,
+    lanes: Lanes,
+    progress: Progress | None,
 ) -> None:
-    """Feed the bytes of one unit to a hasher, or fewer once *lanes* are stopped."""
+    """Feed the bytes of one unit to a hasher, or fewer once *lanes* are stopped; read ahead where *wide*."""
     descriptor = tree.open(unit.file)
     try:
-        offset = unit.start
-        while offset < unit.end and not lanes.stopped:
-            left = unit.end - offset
-            chunk = _read(descriptor, unit, offset, buffer if left >= BUFFER else buffer[:left])
-            hasher.update(chunk)
-            offset += len(chunk)
-            if progress is not None:
-                progress(len(chunk))
+        stream = Stream(descriptor, unit.file.name, unit.start, unit.end)
+        if wide:
+            with Ahead(stream, block=wide) as chunks:
+                _update(hasher, chunks, lanes, progress)
+        else:
+            _update(hasher, blocks(stream, buffer), lanes, progress)
         _check_end(descriptor, unit)
     finally:
         os.close(descriptor)
 
 
-def _read(descriptor: int, unit: Unit, offset: int, into: memoryview) -> memoryview:
-    try:
-        count = os.preadv(descriptor, [into], offset)
-    except OSError as error:
-        raise unreadable(unit.file.name, error) from None
-    if count == 0:
-        raise changed(unit.file.name)
-    return into if count == len(into) else into[:count]
+def _update(hasher: Hasher, chunks: Iterable[memoryview], lanes: Lanes, progress: Progress | None) -> None:
+    for chunk in chunks:
+        if lanes.stopped:
+            return
+        hasher.update(chunk)
+        if progress is not None:
+            progress(len(chunk))
 
 
 def _check_end(descriptor: int, unit: Unit) -> None:

@@ -3,14 +3,15 @@
 The law of this file: what is left out is written into the statement, name by
 name, and nothing else is ever left out (architecture, section 11). Each name is
 a hole through which unsigned bytes may lie in the folder later; so the list is
-short, and the names that it always holds may only be files.
+short, and the names in it that are for files may only be files.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
 from trustkit.artifact.inputs import inside, is_file, is_folder
 from trustkit.artifact.names import check_name
@@ -23,9 +24,14 @@ CLAIMS = "model.claims.jsonl"
 """Default name of the append-only claims file."""
 GIT_PATHS = (".git", ".gitattributes", ".github", ".gitignore")
 """What the reference leaves out at the root unless it is told otherwise."""
+_GIT_FILES = (".gitattributes", ".gitignore")
+Git = Literal["present", "always", "never"]
+"""Which of these are left out: those that are there, all (as the reference does), or none."""
 
 
-def left_out(path: Path, target: Path, asked: Sequence[str], *, most: int) -> tuple[str, ...]:
+def left_out(
+    path: Path, target: Path, asked: Sequence[str], *, most: int, git: Git = "present"
+) -> tuple[str, ...]:
     """List the names that a signature of *path*, written to *target*, leaves out, sorted.
 
     Args:
@@ -33,30 +39,41 @@ def left_out(path: Path, target: Path, asked: Sequence[str], *, most: int) -> tu
         target: Where the bundle is going to lie, perhaps inside.
         asked: Relative names the caller wants left out.
         most: Most names that a reader accepts.
+        git: Which of git's names are left out of a folder.
 
     Raises:
         UsageError: ``bad-ignore``.
         LimitError: ``too-many-ignores``.
-        FormatError: ``special-file`` where a folder stands under one of our own names.
+        FormatError: ``special-file`` where a folder stands under a name that is for a file.
     """
     names = {SIGNATURE, CLAIMS, *(_relative(name) for name in asked)}
     if is_folder(path):
-        names.update(name for name in GIT_PATHS if os.path.lexists(path / name))
+        names.update(
+            name
+            for name in GIT_PATHS
+            if git == "always" or (git == "present" and os.path.lexists(path / name))
+        )
         inner = inside(target, path)
         if inner is not None:
             names.add(check_name(inner))
     if len(names) > most:
         raise LimitError("too-many-ignores", f"more than {most} ignored paths", limit=most)
-    hiding = hiding_place(path)
+    hiding = hiding_place(path, names)
     if hiding is not None:
         raise FormatError("special-file", f"{hiding!r} is a folder; that name is for a file", name=hiding)
     return tuple(sorted(names))
 
 
-def hiding_place(path: Path) -> str | None:
-    """Find what is no file under one of our own names, which signatures ignore: it could hold anything."""
-    ours = (path / SIGNATURE, path / CLAIMS) if is_folder(path) else ()
-    return next((place.name for place in ours if os.path.lexists(place) and not is_file(place)), None)
+def hiding_place(path: Path, ignored: Collection[str] = ()) -> str | None:
+    """Find what is no file under an ignored name that is for a file: it could hold anything.
+
+    A signature says which names it ignores, and not what they were. Two are always ours; two of git's are
+    files in every repository. Any other name may be a folder, and grow one.
+    """
+    if not is_folder(path):
+        return None
+    names = [SIGNATURE, CLAIMS, *(name for name in _GIT_FILES if name in ignored)]
+    return next((name for name in names if os.path.lexists(path / name) and not is_file(path / name)), None)
 
 
 def needless(tree: Tree, asked: Sequence[str]) -> Iterator[str]:

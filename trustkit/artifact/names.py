@@ -7,8 +7,13 @@ everywhere and cannot leave its folder or paint over a terminal. Pure.
 
 from __future__ import annotations
 
+import itertools
+import operator
+import re
 import unicodedata
-from collections.abc import Iterable
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from typing import overload
 
 from trustkit.errors import FormatError, LimitError
 
@@ -27,6 +32,11 @@ _CONTROL = frozenset(
     )
 )
 _DOTS = frozenset(("", ".", ".."))
+_ODD = re.compile(r"[^\n\x20-\x5b\x5d-\x7e]")
+"""What may be no part of a name, or wants a closer look; and a backslash."""
+_LINE = "\n"
+_BELOW = "\0"
+_AT_ONCE = 4096
 
 
 def check_name(untrusted: str) -> str:
@@ -56,49 +66,161 @@ def check_name(untrusted: str) -> str:
     return untrusted
 
 
+def check_names(untrusted: Sequence[str]) -> None:
+    """Check many names as `check_name` would, nearly all of them at once.
+
+    Raises:
+        FormatError, LimitError: As `check_name`, for the first that is refused.
+    """
+    lines = "\n".join(untrusted)
+    # Between slashes, what is empty or dots stands out, wherever in a name it is.
+    components = f"/{lines.replace(_LINE, '/')}/"
+    plain = (
+        lines.isascii()
+        and _ODD.search(lines) is None
+        and lines.count(_LINE) + 1 == len(untrusted)
+        and max(map(len, untrusted)) <= 2 * MAX_LEVELS  # a level is two characters at least
+        and not any(dots in components for dots in ("//", "/./", "/../"))
+    )
+    if not plain:
+        for name in untrusted:
+            check_name(name)
+
+
+class Names(Sequence[str]):
+    """Many checked names in one text: half the memory of a list; each is made when it is asked for."""
+
+    __slots__ = ("_ends", "_text")
+
+    def __init__(self, names: Iterable[str] = ()) -> None:
+        self._text = bytearray()
+        self._ends = array("Q")
+        for name in names:
+            self.append(name)
+
+    def append(self, name: str) -> None:
+        """Add a name; one with an end of line in it was never checked."""
+        if _LINE in name:
+            raise ValueError("these names were not checked")
+        self._text += name.encode("utf-8")
+        self._ends.append(len(self._text))
+        self._text += b"\n"
+
+    def extend(self, names: Sequence[str]) -> None:
+        """Add several names."""
+        lines = _LINE.join(names)
+        if not lines.isascii() or lines.count(_LINE) + 1 != len(names):
+            for name in names:
+                self.append(name)
+            return
+        self._ends.extend(
+            itertools.accumulate(
+                (len(name) + 1 for name in names[1:]), initial=len(self._text) + len(names[0])
+            )
+        )
+        self._text += lines.encode("ascii") + b"\n"
+
+    def in_order(self) -> bool:
+        """Say whether they are sorted, in code points; bytes of UTF-8 sort alike."""
+        return all(itertools.starmap(operator.le, itertools.pairwise(self)))
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    def __iter__(self) -> Iterator[str]:
+        for start in range(0, len(self), _AT_ONCE):
+            yield from self[start : start + _AT_ONCE]
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        if isinstance(index, int):
+            place = range(len(self._ends))[index]
+            return self._text[self._ends[place - 1] + 1 if place else 0 : self._ends[place]].decode("utf-8")
+        places = range(len(self._ends))[index]
+        if not places or places.step != 1:
+            return [self[place] for place in places]
+        start = self._ends[places[0] - 1] + 1 if places[0] else 0
+        return self._text[start : self._ends[places[-1]]].decode("utf-8").split(_LINE)
+
+
 def check_distinct(names: Iterable[str]) -> None:
     """Refuse names that become one on a file system that folds case or normalizes Unicode.
 
     Folders count: ``A/x`` and ``a/y`` end in one folder there, and ``a`` and ``A/x`` cannot both exist.
+    Sorted as folded, with all of a folder behind its name, whatever clashes lies side by side: so a million
+    names need neither sets of them nor one of their folders, which may be longer than all names together.
 
     Raises:
         FormatError: ``duplicate-name``, or ``name-twins`` with both names as evidence.
     """
-    files: dict[str, str] = {}
-    folders: dict[str, str] = {}
-    entered: set[str] = set()
-    for name in names:
-        key = folded(name)
-        if key in files:
-            raise _duplicate(name) if files[key] == name else _twins(files[key], name)
-        files[key] = name
-        above = name.rpartition("/")[0]
-        while above and above not in entered:  # each folder once, however many files lie in it
-            entered.add(above)
-            twin = folders.setdefault(folded(above), above)
-            if twin != above:
-                raise _twins(twin, above)
-            above = above.rpartition("/")[0]
-    both = min(files.keys() & folders.keys(), default=None)
-    if both is not None:
-        raise _twins(files[both], f"{folders[both]}/")
+    listed = names if isinstance(names, Sequence) else list(names)
+    if not _clash_free(_keys(listed)):
+        keys = [key for key, _ in _keys(listed)]
+        order = sorted(range(len(keys)), key=keys.__getitem__)
+        _clash_free((keys[place], listed[place]) for place in order)
+
+
+def _clash_free(keys: Iterator[tuple[str, str]]) -> bool:
+    """Refuse clashing names among sorted keys; say whether these were sorted, as most writers leave them."""
+    last_key = last = last_folder = ""
+    for key, name in keys:
+        if key < last_key:
+            return False
+        if last and key.startswith(last_key) and (key == last_key or key[len(last_key)] == _BELOW):
+            raise _clash(last, name)
+        folder = name.rpartition("/")[0]
+        if folder != last_folder:
+            if folder and last_folder:
+                _check_folders(last_folder, folder)
+            last_folder = folder
+        last_key, last = key, name
+    return True
 
 
 def folded(name: str) -> str:
     """Return what the name becomes under canonical normalization and case folding, less what nobody sees."""
     if name.isascii():
         return name.lower()
-    seen = "".join(character for character in name if unicodedata.category(character) != "Cf")
+    hidden = {character for character in set(name) if unicodedata.category(character) == "Cf"}
+    seen = "".join(character for character in name if character not in hidden) if hidden else name
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", seen).casefold())
+
+
+def _keys(names: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield names behind what they become when folded, slashes the lowest of all characters in that."""
+    for start in range(0, len(names), _AT_ONCE):
+        some = names[start : start + _AT_ONCE]
+        # At once, for speed; an end of line joins nothing, and stays.
+        keys = folded(_LINE.join(some)).replace("/", _BELOW).split(_LINE)
+        if len(keys) != len(some):
+            keys = [folded(name).replace("/", _BELOW) for name in some]
+        yield from zip(keys, some, strict=True)
+
+
+def _check_folders(one: str, other: str) -> None:
+    """Refuse folders of which one, at some level, is the other's twin."""
+    components, others = one.split("/"), other.split("/")
+    for level, (first, second) in enumerate(zip(components, others, strict=False)):
+        if first != second:
+            if folded(first) == folded(second):
+                raise _twins("/".join(components[: level + 1]), "/".join(others[: level + 1]))
+            return
+
+
+def _clash(file: str, name: str) -> FormatError:
+    if file == name:
+        return FormatError("duplicate-name", f"{name!r} is listed twice", name=name)
+    levels = file.count("/") + 1
+    folder = "/".join(name.split("/")[:levels])
+    return _twins(file, name if folder == name else f"{folder}/")
 
 
 def _unsafe(untrusted: str, why: str) -> FormatError:
     shown = untrusted[:200].encode("unicode_escape", "backslashreplace").decode("ascii")
     return FormatError("unsafe-name", f"the file name '{shown}' {why}; rename the file", name=shown)
-
-
-def _duplicate(name: str) -> FormatError:
-    return FormatError("duplicate-name", f"{name!r} is listed twice", name=name)
 
 
 def _twins(twin: str, name: str) -> FormatError:

@@ -89,5 +89,4 @@ def is_file_of(path: Path, tree: Tree) -> bool:
     status = status_of(path)
     if status is None:
         return False
-    identity = (status.st_dev, status.st_ino)
-    return any((file.stamp.device, file.stamp.inode) == identity for file in tree.files)
+    return tree.files.holds(status.st_dev, status.st_ino)

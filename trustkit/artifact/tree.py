@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import os
 import stat
+from bisect import bisect_left
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
 from trustkit.artifact.files import (
     PLACE,
-    Stamp,
+    Files,
     TreeFile,
     changed,
     check_regular,
@@ -48,7 +49,7 @@ class Tree:
     root: Path
     single: bool
     bases: list[int]
-    files: list[TreeFile] = field(default_factory=list)
+    files: Files = field(default_factory=Files)
     ignored: list[str] = field(default_factory=list)
     rules: Rules = field(default_factory=Rules)
 
@@ -76,34 +77,40 @@ class Tree:
         Raises:
             VerificationError: ``file-changed`` for what was added, removed or written to since then.
         """
-        files, ignored = self._looked_again()
-        before = {file.name: file.stamp for file in self.files}
-        wrong = sorted(name for name in before.keys() | files.keys() if before.get(name) != files.get(name))
-        wrong += sorted(set(ignored) ^ set(self.ignored))
-        if wrong:
-            raise changed(wrong[0])
-
-    def _looked_again(self) -> tuple[dict[str, Stamp], list[str]]:
+        again = _Again(self.files)
         if self.single:
             only = self.files[0]
             descriptor = open_file(self.bases[only.base], only.path)
             try:
-                return {only.name: stamp_of(os.fstat(descriptor))}, []
+                again.append(replace(only, stamp=stamp_of(os.fstat(descriptor))))
             finally:
                 os.close(descriptor)
-        again = Walk(self.root, [os.dup(self.bases[0])], self.rules)
+            ignored: list[str] = []
+        else:
+            ignored = self._walked_again(again)
+        wrong = [*again.wrong(), *sorted(set(ignored) ^ set(self.ignored))]
+        if wrong:
+            raise changed(wrong[0])
+
+    def _walked_again(self, again: _Again) -> list[str]:
+        walk = Walk(self.root, [os.dup(self.bases[0])], self.rules, again)
         try:
-            again.run()
+            walk.run()
         except (FormatError, LimitError) as error:  # it was not there the first time
             raise changed(str(error.evidence.get("name", "."))) from None
         finally:
-            for base in again.bases:
+            for base in walk.bases:
                 os.close(base)
-        return {file.name: file.stamp for file in again.files}, again.ignored
+        return walk.ignored
 
     def ignores(self, name: str) -> bool:
         """Say whether a name was left out, itself or with a folder around it."""
-        return any(name == left_out or name.startswith(f"{left_out}/") for left_out in self.ignored)
+        while name:
+            place = bisect_left(self.ignored, name)
+            if place < len(self.ignored) and self.ignored[place] == name:
+                return True
+            name = name.rpartition("/")[0]
+        return False
 
     def close(self) -> None:
         """Close the folders this tree holds open."""
@@ -118,6 +125,38 @@ class Tree:
 
     def __del__(self) -> None:
         self.close()
+
+
+class _Again:
+    """Holds what a second walk finds against the first, file by file, and keeps only what differs."""
+
+    def __init__(self, files: Files) -> None:
+        self._files = files
+        self._seen = bytearray(len(files))
+        self._count = self._next = 0
+        self._wrong: list[str] = []
+
+    def append(self, file: TreeFile) -> None:
+        self._count += 1
+        place = self._files.find(file.name, self._next)
+        if place is None:
+            self._wrong.append(file.name)
+            return
+        self._next = place + 1
+        self._seen[place] = True
+        if self._files[place].stamp != file.stamp:
+            self._wrong.append(file.name)
+
+    def sort(self) -> None:
+        """They were compared already."""
+
+    def __len__(self) -> int:
+        return self._count
+
+    def wrong(self) -> list[str]:
+        """Return the names of what was added, removed or written to, sorted."""
+        gone = (self._files.names[place] for place, seen in enumerate(self._seen) if not seen)
+        return sorted([*self._wrong, *gone])
 
 
 def scan(
@@ -158,7 +197,7 @@ def scan(
     try:
         tree.rules = Rules(allow_symlinks, frozenset(ignore), skip, max_files)
         Walk(path, tree.bases, tree.rules, tree.files, tree.ignored).run()
-        check_distinct(file.name for file in tree.files)
+        check_distinct(tree.files.names)
     except BaseException:
         tree.close()
         raise
@@ -167,7 +206,7 @@ def scan(
 
 def hard_linked(tree: Tree) -> Iterator[str]:
     """Yield names of files that have other hard links, which others may write through."""
-    return (file.name for file in tree.files if file.links > 1)
+    return (file.name for file in tree.files.linked())
 
 
 def _single(path: Path) -> Tree:

@@ -15,9 +15,11 @@ import os
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from trustkit.artifact.files import (
     PLACE,
+    Files,
     TreeFile,
     changed,
     check_regular,
@@ -32,6 +34,9 @@ from trustkit.errors import FormatError, LimitError
 
 MAX_FILES = 2_000_000
 """Most files in one artifact, and most folders."""
+MAX_LINKED_FOLDERS = 10_000
+"""Most folders that links lead to, each as often as it is entered: a few links, one in the other's folder,
+are a path for every subset of them."""
 
 _ROOT = 0
 
@@ -43,7 +48,7 @@ class Rules:
     Attributes:
         allow_symlinks: Follow links that stay inside.
         ignore: Relative names that are listed as ignored and not entered.
-        skip: Exact relative names that are left out silently.
+        skip: Exact relative names that are left out silently, also where a linked folder shows them again.
         max_files: Cap on files, and on folders.
     """
 
@@ -51,6 +56,18 @@ class Rules:
     ignore: frozenset[str] = frozenset()
     skip: frozenset[str] = frozenset()
     max_files: int = MAX_FILES
+
+
+class Finds(Protocol):
+    """What takes the files that a walk finds."""
+
+    def append(self, file: TreeFile, /) -> None:
+        """Take a file."""
+
+    def sort(self) -> None:
+        """Sort them by name; the walk has ended."""
+
+    def __len__(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +99,12 @@ class Walk:
     root: Path
     bases: list[int]
     rules: Rules
-    files: list[TreeFile] = field(default_factory=list)
+    files: Finds = field(default_factory=Files)
     ignored: list[str] = field(default_factory=list)
     _pending: list[_Folder] = field(default_factory=list)
     _roots: list[bytes] = field(default_factory=list)
     _folders: int = 0
+    _linked: int = 0
 
     def run(self) -> None:
         """Walk from the root, names in order, so that the same tree fails in the same way."""
@@ -95,7 +113,7 @@ class Walk:
         self._pending.append(_Folder("", _ROOT, "", (status.st_dev, status.st_ino), None))
         while self._pending:
             self._list(self._pending.pop())
-        self.files.sort(key=_by_name)
+        self.files.sort()
         self.ignored.sort()
 
     def _list(self, folder: _Folder) -> None:
@@ -126,17 +144,19 @@ class Walk:
     def _entry(self, entry: os.DirEntry[str], folder: _Folder) -> None:
         own = decoded(entry.name)
         name = check_name(f"{folder.name}/{own}" if folder.name else own)
-        if name in self.rules.skip:
-            return
-        if name in self.rules.ignore:
-            self.ignored.append(name)
+        # Where no link was followed, the place is the name: one text for both.
+        place = name if folder.place == folder.name else f"{folder.place}/{own}"
+        if name in self.rules.skip or (place in self.rules.skip and folder.base == _ROOT):
             return
         try:
             status = entry.stat(follow_symlinks=False)
         except FileNotFoundError:
             raise changed(name) from None
-        # Where no link was followed, the place is the name: one text for both.
-        place = name if folder.place == folder.name else f"{folder.place}/{own}"
+        if name in self.rules.ignore:
+            if not (stat.S_ISDIR(status.st_mode) or stat.S_ISLNK(status.st_mode)):
+                check_regular(status, name)  # a pipe would hang whoever reads what was left out
+            self.ignored.append(name)
+            return
         if stat.S_ISLNK(status.st_mode):
             self._link(name, folder, place)
         else:
@@ -155,6 +175,15 @@ class Walk:
         self._folders += 1
         if self._folders > self.rules.max_files:
             raise self._too_many()
+        self._linked += place[1] != name
+        if self._linked > MAX_LINKED_FOLDERS:
+            raise LimitError(
+                "too-many-links",
+                f"links lead to more than {MAX_LINKED_FOLDERS} folders, {name!r} among them; "
+                "replace the links by what they lead to",
+                limit=MAX_LINKED_FOLDERS,
+                name=name,
+            )
         self._pending.append(_Folder(name, *place, identity, above))
 
     def _link(self, name: str, folder: _Folder, place: str) -> None:
@@ -213,10 +242,6 @@ def _target(link: bytes, name: str) -> bytes:
 
 def _escapes(name: str) -> FormatError:
     return FormatError("link-escapes", f"the link {name!r} leads out of the artifact", name=name)
-
-
-def _by_name(file: TreeFile) -> str:
-    return file.name
 
 
 def _entry_name(entry: os.DirEntry[str]) -> str:

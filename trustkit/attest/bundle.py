@@ -1,19 +1,31 @@
 """Sigstore bundles as OMS uses them: a DSSE envelope and what is needed to verify it.
 
 Pure. Nothing in a bundle is trusted: verification material only says where to
-look, the authorities of a policy say whom to believe. Certificates, log entries
-and timestamps are counted and kept out of the way: who can verify them says so.
+look, the authorities of a policy say whom to believe. Certificates are carried
+as bytes, log entries and timestamps counted: who can verify them says so. The
+material is of the signer who signed first; others are added without any.
 Source: OMS v1.0, sections 4 and 11; sigstore protobuf-specs, sigstore_bundle.proto;
 how each writer's bundles are read: FORMAT.md beside this file.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
+import io
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from trustkit import strictjson
-from trustkit.attest.dsse import Envelope, decode_base64, envelope_to_object, parse_envelope
+from trustkit.attest.dsse import (
+    Envelope,
+    Signature,
+    decode_base64,
+    envelope_to_object,
+    parse_envelope,
+    payload_span,
+    signature_to_object,
+)
 from trustkit.digest import digest_of
 from trustkit.errors import FormatError, LimitError
 
@@ -21,6 +33,8 @@ MEDIA_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 """What we write."""
 MAX_BYTES = 256 << 20
 """Largest bundle that is read (bytes)."""
+MAX_AROUND = 16 << 20
+"""Most bytes of a bundle around its payload: material, log entries, timestamps and signatures."""
 MAX_VALUES = 65_536
 """Most commas in a bundle, and so most values: a payload is one long text and has none."""
 MAX_CERTIFICATES = 10
@@ -29,6 +43,9 @@ MAX_ENTRIES = 32
 """Most transparency log entries, and most timestamps."""
 
 _MEDIA_TYPES = re.compile(r"application/vnd\.dev\.sigstore\.bundle(?:\.v0\.3\+json|\+json;version=0\.[1-3])")
+_LARGE = MAX_AROUND
+_NO_PAYLOAD = b'"payload": ""'
+_TRIPLES = 3 << 18
 _KINDS = ("publicKey", "x509CertificateChain", "certificate")
 
 
@@ -47,9 +64,19 @@ class PublicKeyHint:
 
 @dataclass(frozen=True, slots=True)
 class CertificateChain:
-    """``x509CertificateChain`` or ``certificate``: DER certificates, leaf first."""
+    """``x509CertificateChain`` or ``certificate``: DER certificates, leaf first.
+
+    Attributes:
+        certificates: At least one; what follows the leaf may be in any order.
+        keyless: Whether it is a ``certificate``, which proves nothing without a log entry.
+    """
 
     certificates: tuple[bytes, ...]
+    keyless: bool = False
+
+
+Material = PublicKeyHint | CertificateChain
+"""How a signer wants to be found: whatever holds the key yields one of these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +84,11 @@ class Bundle:
     """An envelope with its verification material.
 
     Serialised as ``{"mediaType": …, "verificationMaterial": {"publicKey": {"hint": …}, "tlogEntries": []},
-    "dsseEnvelope": {…}}``.
+    "dsseEnvelope": {…}}``, or with ``"x509CertificateChain": {"certificates": [{"rawBytes": base64}]}``.
     """
 
     envelope: Envelope
-    material: PublicKeyHint | CertificateChain
+    material: Material
     log_entries: int = 0
     timestamps: int = 0
 
@@ -70,18 +97,70 @@ def bundle_to_bytes(bundle: Bundle) -> bytes:
     """Serialise a bundle deterministically, indented for people.
 
     Raises:
-        FormatError: ``unsupported-material`` for certificates, which we read and do not write.
+        FormatError: ``unsupported-material`` for keyless bundles, which we read and do not write;
+            ``no-certificates`` or ``bad-material`` for a chain that would not be read again.
+        LimitError: ``chain-too-long``.
     """
-    if not isinstance(bundle.material, PublicKeyHint):
-        raise FormatError("unsupported-material", "only bundles with a key hint are written")
-    return strictjson.to_bytes(
+    hollow = strictjson.to_bytes(
         {
             "mediaType": MEDIA_TYPE,
-            "verificationMaterial": {"publicKey": {"hint": bundle.material.hint}, "tlogEntries": []},
-            "dsseEnvelope": envelope_to_object(bundle.envelope),
+            "verificationMaterial": {**_material_to_object(bundle.material), "tlogEntries": []},
+            "dsseEnvelope": envelope_to_object(replace(bundle.envelope, payload=b"")),
         },
         indent=2,
     )
+    start = hollow.index(_NO_PAYLOAD) + len(_NO_PAYLOAD) - 1
+    payload = memoryview(bundle.envelope.payload)
+    written = io.BytesIO()  # so that a large payload is copied once; the last byte first, to make room once
+    written.seek(len(hollow) + -(-len(payload) // 3) * 4 - 1)
+    written.write(hollow[-1:])
+    written.seek(0)
+    written.write(hollow[:start])
+    for place in range(0, len(payload), _TRIPLES):
+        written.write(binascii.b2a_base64(payload[place : place + _TRIPLES], newline=False))
+    written.write(hollow[start:])
+    return written.getvalue()
+
+
+def _material_to_object(material: Material) -> strictjson.Object:
+    if isinstance(material, PublicKeyHint):
+        return {"publicKey": {"hint": material.hint}}
+    if material.keyless:
+        raise FormatError("unsupported-material", "keyless bundles are read, and not written")
+    certificates: list[strictjson.Value] = [
+        {"rawBytes": base64.b64encode(der).decode("ascii")} for der in material.certificates
+    ]
+    written: strictjson.Object = {"certificates": certificates}
+    _material("x509CertificateChain", written)  # what a reader would refuse is not written
+    return {"x509CertificateChain": written}
+
+
+def with_signature(untrusted: bytes, signature: Signature, *, max_bytes: int = MAX_BYTES) -> bytes:
+    """Return a bundle with one more signature at the end; all else that it says is kept as it is.
+
+    Args:
+        untrusted: A bundle; its payload is what the new signature must cover.
+        signature: Made over the PAE of that payload.
+        max_bytes: Largest bundle accepted and returned (bytes).
+
+    Raises:
+        FormatError: It does not parse; ``unsupported-material`` for a keyless bundle, whose readers
+            take exactly one signature.
+        LimitError: ``too-many-signatures``, or over another cap.
+    """
+    bundle = parse_bundle(untrusted, max_bytes=max_bytes)
+    if isinstance(bundle.material, CertificateChain) and bundle.material.keyless:
+        raise FormatError(
+            "unsupported-material",
+            "a keyless bundle holds one signature, and its readers take no other; sign a bundle of your own",
+        )
+    document = strictjson.parse_object(untrusted, max_bytes=max_bytes, what="bundle")
+    envelope = strictjson.Fields(document, "bundle").take("dsseEnvelope", dict)
+    signatures = strictjson.Fields(envelope, "dsseEnvelope").take("signatures", list)
+    signatures.append(signature_to_object(signature))  # in the document, which is ours alone
+    raw = strictjson.to_bytes(document, indent=2)
+    parse_bundle(raw, max_bytes=max_bytes)  # what a reader would refuse is not written
+    return raw
 
 
 def parse_bundle(untrusted: bytes, *, max_bytes: int = MAX_BYTES) -> Bundle:
@@ -99,14 +178,27 @@ def parse_bundle(untrusted: bytes, *, max_bytes: int = MAX_BYTES) -> Bundle:
         raise LimitError(
             "too-many-values", f"the bundle holds more than {MAX_VALUES} values", limit=MAX_VALUES
         )
-    fields = strictjson.Fields(strictjson.parse(untrusted, max_bytes=max_bytes, what="bundle"), "bundle")
+    value, payload = _around_payload(untrusted, max_bytes)
+    fields = strictjson.Fields(value, "bundle")
     media_type = fields.take("mediaType", str)
     if _MEDIA_TYPES.fullmatch(media_type) is None:
         raise FormatError("bad-media-type", f"the media type must be {MEDIA_TYPE} or an older spelling of it")
     material = fields.take("verificationMaterial", dict)
     envelope = fields.take("dsseEnvelope", dict)
     fields.done()
-    return _with_material(parse_envelope(envelope), material)
+    return _with_material(parse_envelope(envelope, cut_out=payload), material)
+
+
+def _around_payload(untrusted: bytes, max_bytes: int) -> tuple[strictjson.Value, memoryview | None]:
+    """Parse a bundle; of a large one the payload stays bytes, for a text may take four times as many."""
+    span = payload_span(untrusted) if _LARGE < len(untrusted) <= max_bytes else None
+    if span is None:
+        most = max_bytes if len(untrusted) > max_bytes else MAX_AROUND
+        return strictjson.parse(untrusted, max_bytes=most, what="bundle"), None
+    before, after = untrusted[: span[0] - 1], untrusted[span[1] + 1 :]
+    what = "bundle around its payload"
+    around = strictjson.parse_around(before, after, max_bytes=MAX_AROUND, what=what)
+    return around, memoryview(untrusted)[span[0] : span[1]]
 
 
 def _with_material(envelope: Envelope, untrusted: strictjson.Object) -> Bundle:
@@ -140,11 +232,11 @@ def _objects(untrusted: list[strictjson.Value] | None, what: str) -> int:
     return len(entries)
 
 
-def _material(kind: str, untrusted: strictjson.Value) -> PublicKeyHint | CertificateChain:
+def _material(kind: str, untrusted: strictjson.Value) -> Material:
     if kind == "publicKey":
         return _public_key(untrusted)
     if kind == "certificate":
-        return CertificateChain((_certificate(untrusted, kind),))
+        return CertificateChain((_certificate(untrusted, kind),), keyless=True)
     fields = strictjson.Fields(untrusted, kind)
     entries = fields.take("certificates", list)
     fields.done()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from dataclasses import dataclass
 
 from trustkit import strictjson
@@ -20,6 +21,8 @@ MAX_SIGNATURES = 32
 """Most signatures in one envelope."""
 MAX_SIGNATURE_BYTES = 4096
 """Longest signature (bytes)."""
+
+_PAYLOAD = re.compile(rb'"payload"[ \t\r\n]*:[ \t\r\n]*"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +47,13 @@ class Envelope:
 
 def pae(payload_type: str, payload: bytes) -> bytes:
     """Return the bytes a DSSE signature covers; lengths are counted in bytes, not characters."""
+    return pae_head(payload_type, len(payload)) + payload
+
+
+def pae_head(payload_type: str, length: int) -> bytes:
+    """Return what the PAE puts before a payload of this length (bytes)."""
     kind = payload_type.encode("utf-8")
-    return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
+    return b"DSSEv1 %d %b %d " % (len(kind), kind, length)
 
 
 def envelope_to_object(envelope: Envelope) -> strictjson.Object:
@@ -53,15 +61,34 @@ def envelope_to_object(envelope: Envelope) -> strictjson.Object:
     return {
         "payload": base64.b64encode(envelope.payload).decode("ascii"),
         "payloadType": envelope.payload_type,
-        "signatures": [
-            {"keyid": signature.keyid or "", "sig": base64.b64encode(signature.sig).decode("ascii")}
-            for signature in envelope.signatures
-        ],
+        "signatures": [signature_to_object(signature) for signature in envelope.signatures],
     }
 
 
-def parse_envelope(untrusted: strictjson.Value) -> Envelope:
+def signature_to_object(signature: Signature) -> strictjson.Object:
+    """Return the JSON form of one signature."""
+    return {"keyid": signature.keyid or "", "sig": base64.b64encode(signature.sig).decode("ascii")}
+
+
+def payload_span(untrusted: bytes) -> tuple[int, int] | None:
+    """Find the text of a payload, between its quotes, without parsing what it lies in.
+
+    Base64 has neither quotes nor backslashes, so the next quote ends it. Which object it is the payload of
+    shows when it is cut out (`strictjson.parse_around`).
+    """
+    found = _PAYLOAD.search(untrusted)
+    if found is None:
+        return None
+    end = untrusted.find(b'"', found.end())
+    return None if end < 0 else (found.end(), end)
+
+
+def parse_envelope(untrusted: strictjson.Value, *, cut_out: memoryview | None = None) -> Envelope:
     """Read an envelope from parsed JSON.
+
+    Args:
+        untrusted: The parsed object.
+        cut_out: The text of the payload, where it was cut out of the object before that was parsed.
 
     Raises:
         FormatError: ``missing-field``, ``bad-field``, ``unknown-field``, ``bad-base64``,
@@ -69,10 +96,14 @@ def parse_envelope(untrusted: strictjson.Value) -> Envelope:
         LimitError: ``too-many-signatures``.
     """
     fields = strictjson.Fields(untrusted, "dsseEnvelope")
-    payload = decode_base64(fields.take("payload", str), "dsseEnvelope.payload")
+    whole = cut_out is not None and fields.raw("payload") is strictjson.HOLE
+    text = cut_out if cut_out is not None and whole else fields.take("payload", str)
+    payload = decode_base64(text, "dsseEnvelope.payload")
     payload_type = fields.take("payloadType", str)
     signatures = fields.take("signatures", list)
     fields.done()
+    if cut_out is not None and not whole:
+        raise FormatError("bad-field", "another member than dsseEnvelope.payload is too long to be read")
     if payload_type != PAYLOAD_TYPE:
         raise FormatError("bad-payload-type", f"the payload type must be {PAYLOAD_TYPE}")
     if not payload:
@@ -86,18 +117,19 @@ def parse_envelope(untrusted: strictjson.Value) -> Envelope:
     return Envelope(payload, payload_type, tuple(_signature(entry) for entry in signatures))
 
 
-def decode_base64(untrusted: str, what: str) -> bytes:
+def decode_base64(untrusted: str | memoryview, what: str) -> bytes:
     """Decode standard base64 and accept exactly one spelling of each value.
 
     Raises:
         FormatError: ``bad-base64``.
     """
     try:
-        raw = base64.b64decode(untrusted, validate=True)
-    except (binascii.Error, ValueError):
+        raw = binascii.a2b_base64(untrusted, strict_mode=True)
+    except ValueError:  # also what is not ASCII
         raise FormatError("bad-base64", f"{what} is not standard base64", field=what) from None
-    tail = raw[-(len(raw) % 3 or 3) :]  # only the last group can be spelled in two ways
-    if not untrusted.endswith(base64.b64encode(tail).decode("ascii")):
+    tail = base64.b64encode(raw[-(len(raw) % 3 or 3) :])  # only the last group can be spelled in two ways
+    last = untrusted[len(untrusted) - len(tail) :]
+    if (last.encode("ascii") if isinstance(last, str) else last) != tail:
         raise FormatError("bad-base64", f"{what} is not canonical base64", field=what)
     return raw
 

@@ -67,7 +67,13 @@ def compose(
         trust_domain=identity.trust_domain,
     )
     return Composed(
-        Broker(terms, record=record.append, body_max_bytes=config.limits.body_max_bytes, alarm=alarm),
+        Broker(
+            terms,
+            record=record.append,
+            body_max_bytes=config.limits.body_max_bytes,
+            now=clock,
+            alarm=alarm,
+        ),
         source,
         _summary(policy, engine, openers, identity),
     )

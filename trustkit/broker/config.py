@@ -21,12 +21,15 @@ from trustkit.sealing.descriptor import check_line
 from trustkit.sealing.release import MAX_REQUEST_BYTES
 from trustkit.spiffe.names import SpiffeID, parse_spiffe_id
 from trustkit.strictjson import Fields, Object
-from trustkit.verifying.policy import Role, VerificationPolicy
+from trustkit.verifying.authorities import Role
+from trustkit.verifying.policy import VerificationPolicy
 
 MAX_OPENERS = 100
 """Most private keys of one broker: each wrapped key is tried with those that fit it."""
 MAX_GRANTS = 1_000
-"""Most grants."""
+"""Most grants. Whom none names is turned away unread, whatever the rules would say."""
+BODY_BUDGET_BYTES = 2 * MAX_REQUEST_BYTES
+"""Bytes of requests that are held at once, unless configured otherwise; judging takes a few times that."""
 MAX_NAMES = 1_000
 """Most lines, publishers or authors in one grant: the rules read all grants of the peer that asks."""
 ENVIRONMENT = "TRUSTKIT_BROKER_LISTEN"
@@ -77,6 +80,8 @@ class Limits:
         deadline_seconds: How long an answer may take from then on.
         workers: Requests that are judged at the same time.
         queue: Requests that may arrive or wait beside those; one more is told to come again.
+        requests_per_peer: Of all these, how many one SPIFFE ID may have.
+        body_budget_bytes: Bytes of requests that are held at once; who would go beyond comes again.
     """
 
     body_max_bytes: int
@@ -84,6 +89,8 @@ class Limits:
     deadline_seconds: float
     workers: int
     queue: int
+    requests_per_peer: int
+    body_budget_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,13 +199,23 @@ def _grant(fields: Fields, where: str) -> Grant:
 
 def _limits(fields: Fields) -> Limits:
     where = "config.limits."
+    body_max = count(fields, "body_max_bytes", MAX_REQUEST_BYTES, most=1 << 30, within=where)
+    budget = max(body_max, BODY_BUDGET_BYTES)
     limits = Limits(
-        body_max_bytes=count(fields, "body_max_bytes", MAX_REQUEST_BYTES, most=1 << 30, within=where),
+        body_max_bytes=body_max,
         body_timeout_seconds=seconds(fields, "body_timeout_seconds", 30.0, most=600.0, within=where),
         deadline_seconds=seconds(fields, "deadline_seconds", 10.0, most=120.0, within=where),
         workers=count(fields, "workers", 4, most=64, within=where),
         queue=count(fields, "queue", 12, most=1_000, within=where),
+        requests_per_peer=count(fields, "requests_per_peer", 4, most=1_064, within=where),
+        body_budget_bytes=count(fields, "body_budget_bytes", budget, most=1 << 36, within=where),
     )
+    if limits.body_budget_bytes < limits.body_max_bytes:
+        raise FormatError(
+            "bad-config",
+            f"{where}body_budget_bytes must be at least body_max_bytes, or the largest request never fits",
+            field="body_budget_bytes",
+        )
     fields.done()
     return limits
 

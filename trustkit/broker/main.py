@@ -38,7 +38,13 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         forbid_core_dumps()  # of openers and keys
         return _run(_parser().parse_args(list(argv)), argv, environ, voice)
 
-    return status_of(work, voice, debug="--debug" in argv, interrupted="stopped before anything was served")
+    return status_of(
+        work,
+        voice,
+        debug="--debug" in argv,
+        interrupted="stopped before anything was served",
+        extra="broker",
+    )
 
 
 def run() -> None:
@@ -65,17 +71,16 @@ def _parser() -> Parser:
 
 
 def _run(arguments: argparse.Namespace, argv: Sequence[str], environ: Mapping[str, str], voice: Voice) -> int:
+    from trustkit.broker.app import broker_app
     from trustkit.broker.compose import compose
+    from trustkit.spiffe.listening import Limits
+    from trustkit.spiffe.serving import serve_mtls
 
     config = load_file(arguments.config, load, environ=environ, argv=argv)
     composed = compose(config, clock=time.time, alarm=voice.warn)
     if arguments.verb == "check-config":
         voice.succeed("the configuration is valid", composed.summary)
         return EXIT_TRUSTED
-    from trustkit.broker.app import broker_app
-    from trustkit.spiffe.listening import Limits
-    from trustkit.spiffe.serving import serve_mtls
-
     serve_mtls(
         broker_app(composed.broker, config.limits, clock=time.monotonic),
         listen=config.listen,

@@ -13,9 +13,10 @@
        the key the asker made for this request.      recorded connection
 
 The law of this file: no step is left out, none is moved, and nothing that was
-refused is silent. What can be read as a request leaves a record whatever
-becomes of it. The record holds identities, names, digests and codes; the key
-is in memory between steps 6 and 7 alone, in a buffer that is wiped.
+refused is silent. Who has no grant is turned away unread, and leaves a record;
+so does whatever can be read as a request, whatever becomes of it. The record
+holds identities, names, digests and codes; the key is in memory between steps 6
+and 7 alone, in a buffer that is wiped.
 """
 
 from __future__ import annotations
@@ -73,16 +74,39 @@ class Broker:
         terms: Under what.
         record: Where every decision goes before it is answered.
         body_max_bytes: Largest request (bytes).
+        now: Seconds since the epoch, for certificates of signers.
         alarm: Told of what the operator must look at, and the asker must not see.
     """
 
     def __init__(
-        self, terms: Terms, *, record: Append, body_max_bytes: int, alarm: Callable[[TrustkitError], None]
+        self,
+        terms: Terms,
+        *,
+        record: Append,
+        body_max_bytes: int,
+        now: Callable[[], float],
+        alarm: Callable[[TrustkitError], None],
     ) -> None:
         self._terms = terms
+        self._granted = frozenset(grant.spiffe_id for grant in terms.grants)
         self._append = record
         self._max_bytes = body_max_bytes
+        self._now = now
         self._alarm = alarm
+
+    def knows(self, peer: SpiffeID) -> bool:
+        """Say whether any grant names this peer: nobody else is read at all."""
+        return peer in self._granted
+
+    def turned_away(self, peer: SpiffeID) -> DeniedError:
+        """Record that a peer came whom no grant names, and return why it is refused unread.
+
+        Raises:
+            UnavailableError: The record cannot be written.
+        """
+        error = DeniedError("no-grant", f"no grant names {peer}; ask the operator of the broker")
+        self._record({**self._account(peer, None), "decision": "denied", "codes": [error.code]})
+        return error
 
     def release(self, peer: SpiffeID, untrusted_body: bytes, deadline: Deadline) -> bytes:
         """Answer one request, or refuse it.
@@ -106,7 +130,8 @@ class Broker:
         account = self._account(peer, request)
         try:
             deadline.check()
-            proof = verify_sealed(request.documents, self._terms.policy, max_bytes=self._max_bytes)  # step 2
+            policy, at = self._terms.policy, self._now()
+            proof = verify_sealed(request.documents, policy, at=at, max_bytes=self._max_bytes)  # step 2
             _same(proof, request)  # step 3
             deadline.check()
         except TrustkitError as error:
@@ -122,15 +147,17 @@ class Broker:
             raise
         return answer_to_bytes(ReleaseAnswer(wrapped, record))
 
-    def _account(self, peer: SpiffeID, request: ReleaseRequest) -> Object:
+    def _account(self, peer: SpiffeID, request: ReleaseRequest | None) -> Object:
         """Say who asked for what, before anything of it is believed: digests are of the bytes that came."""
+        manifest = str(request.manifest_digest) if request else ""
+        descriptor = str(digest_of(request.documents.descriptor)) if request else ""
         return {
             "event": EVENT,
             "peer": str(peer),
             "line": "",
             "version": 0,
-            "manifest_digest": str(request.manifest_digest),
-            "descriptor_digest": str(digest_of(request.documents.descriptor)),
+            "manifest_digest": manifest,
+            "descriptor_digest": descriptor,
             "policy_digest": str(self._terms.policy.digest),
             "rules_digest": "",
         }

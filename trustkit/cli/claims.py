@@ -43,7 +43,7 @@ def statement_in(bundle: Bundle) -> Statement:
 
 def of_bundle(bundle: Bundle, statement: Statement) -> tuple[list[Row], strictjson.Object]:
     """Describe the envelope: how many signatures, by whose word, about what."""
-    from trustkit.attest.bundle import PublicKeyHint
+    from trustkit.attest.bundle import CertificateChain, PublicKeyHint
 
     material = bundle.material
     if isinstance(material, PublicKeyHint):
@@ -56,10 +56,13 @@ def of_bundle(bundle: Bundle, statement: Statement) -> tuple[list[Row], strictjs
         ("predicate type", statement.predicate_type),
     ]
     rows += [("subject", subject.name) for subject in statement.subjects]
+    certificates = certificates_in(material.certificates) if isinstance(material, CertificateChain) else []
+    rows += [("certificate", certificate_line(said)) for said in certificates]
     fields: strictjson.Object = {
         "signatures": len(bundle.envelope.signatures),
         "material": kind,
         "key_hint": material.hint if isinstance(material, PublicKeyHint) else None,
+        "certificates": list(certificates),
         "log_entries": bundle.log_entries,
         "timestamps": bundle.timestamps,
         "predicate_type": statement.predicate_type,
@@ -70,13 +73,40 @@ def of_bundle(bundle: Bundle, statement: Statement) -> tuple[list[Row], strictjs
     return rows, fields
 
 
+def certificates_in(untrusted: Iterable[bytes]) -> list[strictjson.Object]:
+    """Describe certificates by what they say of themselves; one that cannot be read is listed as such."""
+    from dataclasses import asdict
+
+    from trustkit.errors import TrustkitError
+    from trustkit.verifying.certificates import describe
+
+    found: list[strictjson.Object] = []
+    for raw in untrusted:
+        try:
+            said = asdict(describe(raw))
+        except TrustkitError as error:
+            found.append({"unreadable": error.code})
+        else:
+            found.append({**said, "identities": list(said["identities"])})
+    return found
+
+
+def certificate_line(said: strictjson.Object) -> str:
+    """Say in one line what a certificate says of itself."""
+    if "unreadable" in said:
+        return "one that cannot be read"
+    names = said["identities"]
+    whom = ", ".join(map(str, names)) if isinstance(names, list) and names else f"{said['subject']}"
+    return f"{whom}; issued by {said['issuer']}; from {said['not_before']} to {said['not_after']}"
+
+
 def of_manifest(manifest: Manifest) -> tuple[list[Row], strictjson.Object]:
     """Describe a manifest by its two digests and its counts."""
     digests, fields = digests_of(manifest)
     shards = f" in {counted(len(manifest.resources), 'shard')}" if manifest.method == "shards" else ""
     rows = [
         *digests,
-        ("files", f"{counted(len(manifest.file_names), 'file')}{shards}, {manifest.algorithm}"),
+        ("files", f"{counted(manifest.file_count, 'file')}{shards}, {manifest.algorithm}"),
         ("ignore list", ", ".join(manifest.ignore_paths) or "empty"),
     ]
     fields.update(
@@ -84,7 +114,7 @@ def of_manifest(manifest: Manifest) -> tuple[list[Row], strictjson.Object]:
         hash=manifest.algorithm,
         allow_symlinks=manifest.allow_symlinks,
         ignore_paths=list(manifest.ignore_paths),
-        files=len(manifest.file_names),
+        files=manifest.file_count,
     )
     return rows, fields
 

@@ -1,4 +1,8 @@
-"""Private keys that a command is told to use: signers and openers, unlocked where they must be."""
+"""Private keys that a command is told to use: signers and openers, unlocked where they must be.
+
+The law of this file: a key is read from a file and asked for by nobody else; a
+signer's certificate is public, and joined to the key it belongs to.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ from trustkit.errors import UsageError
 
 if TYPE_CHECKING:
     from trustkit.sealing.hpke import HPKEOpener
-    from trustkit.signing.key import LocalSigner
+    from trustkit.signing.key import LocalSigner, Signer
 
 
 def signer_from(path: Path, passphrase_file: Path | None, terminal: Terminal) -> LocalSigner:
@@ -25,6 +29,18 @@ def signer_from(path: Path, passphrase_file: Path | None, terminal: Terminal) ->
         terminal,
         what=repr(str(path)),
     )
+
+
+def certified_by(signer: Signer, certificate: Path | None, chain: Path | None) -> Signer:
+    """Join a signer and its certificate, where the command names one."""
+    if certificate is None:
+        return signer
+    from trustkit.artifact.inputs import read_input
+    from trustkit.signing.certificate import MAX_CHAIN_BYTES, certified
+
+    leaf = read_input(certificate, max_bytes=MAX_CHAIN_BYTES, what="certificate")
+    more = None if chain is None else read_input(chain, max_bytes=MAX_CHAIN_BYTES, what="chain")
+    return certified(signer, leaf, more)
 
 
 def opener_from(path: Path, passphrase_file: Path | None, terminal: Terminal) -> HPKEOpener:

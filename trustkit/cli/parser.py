@@ -118,10 +118,21 @@ class Parser(argparse.ArgumentParser):
         kind: Kind | None = None,
         required: bool = False,
         choices: Sequence[str] = (),
+        files: bool = False,
     ) -> None:
-        """Take a flag with one value, at most once; a path unless a kind or choices say otherwise."""
-        shown = "" if choices else metavar
-        self.flags.append(Flag(flag, text, shown, files=kind is None and not choices, choices=tuple(choices)))
+        """Take a flag with one value, at most once; a path unless a kind or choices say otherwise.
+
+        Args:
+            flag: Its name, with dashes.
+            text: What help says of it.
+            metavar: What help calls the value.
+            kind: Reads the value.
+            required: Whether it must be there.
+            choices: The values there are.
+            files: Whether files complete it, although a kind reads it.
+        """
+        shown, files = "" if choices else metavar, files or (kind is None and not choices)
+        self.flags.append(Flag(flag, text, shown, files=files, choices=tuple(choices)))
         self.add_argument(
             flag,
             action=_Once,
@@ -133,10 +144,17 @@ class Parser(argparse.ArgumentParser):
         )
 
     def many(
-        self, flag: str, text: str, *, metavar: str = "FILE", kind: Kind | None = None, required: bool = False
+        self,
+        flag: str,
+        text: str,
+        *,
+        metavar: str = "FILE",
+        kind: Kind | None = None,
+        required: bool = False,
+        files: bool = False,
     ) -> None:
-        """Take a flag that may be repeated."""
-        self.flags.append(Flag(flag, text, metavar, files=kind is None))
+        """Take a flag that may be repeated; *files* as for `one`."""
+        self.flags.append(Flag(flag, text, metavar, files=files or kind is None))
         self.add_argument(
             flag,
             action="append",

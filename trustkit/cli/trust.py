@@ -1,4 +1,4 @@
-"""Whom a command is told to believe: a policy file, or bare public keys. There is no third source.
+"""Whom a command is told to believe: a policy file, bare public keys, or roots of a CA. No other source.
 
 No default, no store, no environment variable: without either the answer is
 exit 2 ``no-authority`` (architecture, section 11).
@@ -6,6 +6,7 @@ exit 2 ``no-authority`` (architecture, section 11).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,13 @@ MAX_KEY_BYTES = 64 << 10
 
 
 def policy_from_flags(
-    policy: Path | None, key: Path | None, publisher_key: Path | None = None, *, flag: str = "--key"
+    policy: Path | None,
+    key: Path | None,
+    publisher_key: Path | None = None,
+    *,
+    flag: str = "--key",
+    roots: Path | None = None,
+    identities: Sequence[str] = (),
 ) -> VerificationPolicy:
     """Return the policy that the flags name.
 
@@ -28,12 +35,20 @@ def policy_from_flags(
         key: Value of the flag with the author's public key.
         publisher_key: Value of ``--publisher-key``; only beside a key.
         flag: What the author's flag is called in messages.
+        roots: Value of ``--ca``.
+        identities: Values of ``--identity``; only beside ``--ca``.
 
     Raises:
         UsageError: ``no-authority`` for none, ``bad-arguments`` for both, or what is wrong with the files.
     """
-    from trustkit.verifying.policy import policy_from_keys
+    from trustkit.verifying.policy import policy_from_keys, policy_from_roots
 
+    if identities and roots is None:
+        raise UsageError("bad-arguments", "--identity says whom of a CA to believe; it needs --ca")
+    if roots is not None:
+        if policy is not None or key is not None:
+            raise UsageError("bad-arguments", "say whom to believe once: --ca, --key or --policy")
+        return policy_from_roots(read_roots(roots), identities)
     if policy is not None and (key is not None or publisher_key is not None):
         raise UsageError(
             "bad-arguments", f"--policy already says whom to believe; leave out {flag} or --policy"
@@ -59,13 +74,25 @@ def read_policy(path: Path, *, named: list[str] | None = None) -> VerificationPo
     from trustkit.verifying.policy import MAX_BYTES, parse_policy
 
     raw = read_input(path, max_bytes=MAX_BYTES, what="policy")
+    if raw.lstrip().startswith(b"-----BEGIN "):
+        raise UsageError(
+            "bad-policy", f"{str(path)!r} is a key or a certificate, not a policy; give it as --key or --ca"
+        )
     files = [] if named is None else named
 
     def read_file(name: str) -> bytes:
         files.append(name)
-        return read_key(path.parent / name)
+        return read_roots(path.parent / name)  # it may be roots; a key is far below either cap
 
     return parse_policy(raw, read_file=read_file)
+
+
+def read_roots(path: Path) -> bytes:
+    """Read a file of certificates."""
+    from trustkit.artifact.inputs import read_input
+    from trustkit.verifying.authorities import MAX_ROOTS_BYTES
+
+    return read_input(path, max_bytes=MAX_ROOTS_BYTES, what="CA file")
 
 
 def read_key(path: Path) -> bytes:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from trustkit.strictjson import Object, Value
 from trustkit.verifying.sealed import VerifiedSealed
-from trustkit.verifying.verify import SignerEvidence, VerifiedManifest
+from trustkit.verifying.signers import SignerEvidence
+from trustkit.verifying.verify import VerifiedManifest
 
 VERSION = "trustkit.dev/facts/v1"
 

@@ -1,8 +1,9 @@
 """How a program ends: every outcome is told once, has its exit status, and leaves no secret behind.
 
 The law of this file: an error of ours ends with the status of its class, an
-interruption with 130, and what nobody foresaw with 70 and its class alone, for
-an exception's text may quote what it must not (architecture, section 5).
+interruption with 130, a library that is not installed with 2 and the name of
+the extra that brings it, and what nobody foresaw with 70 and its class alone,
+for an exception's text may quote what it must not (architecture, section 5).
 """
 
 from __future__ import annotations
@@ -10,11 +11,14 @@ from __future__ import annotations
 import resource
 from collections.abc import Callable
 
-from trustkit.errors import EXIT_BUG, EXIT_INTERRUPTED, TrustkitError
+from trustkit.errors import EXIT_BUG, EXIT_INTERRUPTED, TrustkitError, UsageError
 from trustkit.programs.voice import Voice
 
+_OURS = frozenset(("trustkit", "admission"))
+"""What no extra brings: our own packages."""
 
-def status_of(work: Callable[[], int], voice: Voice, *, debug: bool, interrupted: str) -> int:
+
+def status_of(work: Callable[[], int], voice: Voice, *, debug: bool, interrupted: str, extra: str) -> int:
     """Do the work, say why it failed where it does, and return the exit status.
 
     Args:
@@ -22,6 +26,7 @@ def status_of(work: Callable[[], int], voice: Voice, *, debug: bool, interrupted
         voice: Hears of every failure.
         debug: Whether a bug is raised as it is, with its traceback.
         interrupted: What is said of an interruption: how far things were.
+        extra: The extra of our distribution that brings the libraries the program needs.
     """
     try:
         return work()
@@ -30,10 +35,20 @@ def status_of(work: Callable[[], int], voice: Voice, *, debug: bool, interrupted
     except KeyboardInterrupt:
         return voice.end(EXIT_INTERRUPTED, "interrupted", interrupted)
     except Exception as error:
+        if missing := _missing(error):
+            why = f"the program needs {missing}; install model-trustkit[{extra}]"
+            return voice.fail(UsageError("extra-needed", why, module=missing))
         if debug:
             raise
         why = f"a bug ({type(error).__name__}); run with --debug and report it"
         return voice.end(EXIT_BUG, "internal-error", why)
+
+
+def _missing(error: Exception) -> str:
+    """Return the library that is not installed, if that is what went wrong; a part of our own is a bug."""
+    name = (error.name or "") if isinstance(error, ModuleNotFoundError) else ""
+    library = name.partition(".")[0]
+    return "" if library in _OURS else library
 
 
 def forbid_core_dumps() -> None:

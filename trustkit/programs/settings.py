@@ -110,10 +110,11 @@ def count(fields: Fields, name: str, default: int, *, most: int, within: str = "
 def _yaml(raw: bytes) -> strictjson.Value:
     import yaml
 
-    from trustkit.verifying.policy import StrictLoader
+    from trustkit.verifying.strictyaml import StrictLoader, check_marks
 
     if len(raw) > MAX_BYTES:
         raise LimitError("too-large", f"the configuration is larger than {MAX_BYTES} bytes")
+    check_marks(raw, "configuration")
     try:
         return cast("strictjson.Value", yaml.load(raw, Loader=StrictLoader))  # noqa: S506 - a SafeLoader, stricter
     except (yaml.YAMLError, ValueError, RecursionError) as error:

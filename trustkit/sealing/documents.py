@@ -12,6 +12,8 @@ RECIPIENTS = "recipients.json"
 """The wrapped keys, detached."""
 SIGNATURE = "model.sig"
 """The author's bundle: the signed manifest of the plaintext."""
+SHREDDED = "shredded.json"
+"""The record that the wrapped keys were destroyed; made in place of them."""
 BLOBS = "blobs"
 """The folder of ciphertext."""
 

@@ -1,8 +1,9 @@
-"""Recipients and openers that are HPKE key pairs: X25519 and P-256 (RFC 9180, base mode).
+"""Recipients and openers that are HPKE key pairs: X25519, P-256, and a hybrid (RFC 9180, base mode).
 
-Suites: DHKEM(X25519, HKDF-SHA256) or DHKEM(P-256, HKDF-SHA256), with HKDF-SHA256
-and AES-256-GCM; info is the wrap context, there is no AAD. A wrapped key is the
-encapsulated key followed by the ciphertext of the data key.
+Suites: DHKEM(X25519, HKDF-SHA256), DHKEM(P-256, HKDF-SHA256) or MLKEM768-X25519
+(`trustkit.sealing.hybrid`), with HKDF-SHA256 and AES-256-GCM; info is the wrap
+context, there is no AAD. A wrapped key is the encapsulated key followed by the
+ciphertext of the data key.
 
 The law of this file: an opener says that something opened or that it did not,
 never why. A wrong context, a flipped bit, a low-order share, a point off the
@@ -14,32 +15,49 @@ from __future__ import annotations
 
 from typing import Literal, TypeGuard
 
-from cryptography.exceptions import InvalidTag, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, x25519
-from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
+from cryptography.hazmat.primitives.asymmetric import ec, mlkem, x25519
+from cryptography.hazmat.primitives.hpke import (
+    AEAD,
+    KDF,
+    KEM,
+    MLKEM768X25519PrivateKey,
+    MLKEM768X25519PublicKey,
+    Suite,
+)
 
 from trustkit.digest import Digest, digest_of
 from trustkit.errors import FormatError, SealError, UsageError
+from trustkit.sealing import hybrid
 from trustkit.sealing.keys import Dek
+from trustkit.sealing.pem import load_private, load_public, public_pem
 
 X25519 = "hpke-x25519"
 P256 = "hpke-p256"
-WRAPPED_LENGTHS = {X25519: 80, P256: 113}
+MLKEM768_X25519 = "hpke-mlkem768-x25519"
+WRAPPED_LENGTHS = {X25519: 80, P256: 113, MLKEM768_X25519: 1168}
 """Length of a wrapped data key (bytes): encapsulated key, 32 bytes, tag."""
 MAX_PASSPHRASE = 1023
 """Longest passphrase of a key file (bytes): what readers of encrypted PEM take."""
 
+_HALVES = 2
+"""PEM blocks in a key file of the hybrid kind."""
 _SUITES = {
     X25519: Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM),
     P256: Suite(KEM.P256, KDF.HKDF_SHA256, AEAD.AES_256_GCM),
+    MLKEM768_X25519: Suite(KEM.MLKEM768_X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM),
 }
 _Public = x25519.X25519PublicKey | ec.EllipticCurvePublicKey
 _Private = x25519.X25519PrivateKey | ec.EllipticCurvePrivateKey
+Kind = Literal["x25519", "p256", "mlkem768-x25519"]
+"""What a key pair to wrap for can be, as callers name it."""
 
 
 class HPKERecipient:
     """A recipient that is an HPKE public key."""
+
+    _key: _Public | MLKEM768X25519PublicKey
 
     def __init__(self, key: _Public) -> None:
         self._key = key
@@ -68,8 +86,11 @@ class HPKERecipient:
 class HPKEOpener:
     """An opener that is an HPKE private key, held in memory."""
 
+    _key: _Private | MLKEM768X25519PrivateKey
+
     def __init__(self, key: _Private) -> None:
         self._key = key
+        self._public = public_pem(key.public_key())
         self.kind = _kind_of(key.public_key())
         self.key_id = _fingerprint(key.public_key())
 
@@ -89,14 +110,33 @@ class HPKEOpener:
 
     def public_pem(self) -> bytes:
         """Return the public half as PEM text, to make a recipient of."""
-        return _public_pem(self._key.public_key())
+        return self._public
 
     def __repr__(self) -> str:
         return f"<HPKEOpener {self.kind} {self.key_id}>"
 
 
+class HybridRecipient(HPKERecipient):
+    """A recipient that is an ML-KEM-768 and an X25519 public key."""
+
+    def __init__(self, key: MLKEM768X25519PublicKey, key_id: Digest) -> None:
+        self._key = key
+        self.kind = MLKEM768_X25519
+        self.key_id = key_id
+
+
+class HybridOpener(HPKEOpener):
+    """An opener that is an ML-KEM-768 and an X25519 private key, held in memory."""
+
+    def __init__(self, key: MLKEM768X25519PrivateKey, key_id: Digest, public: bytes) -> None:
+        self._key = key
+        self._public = public
+        self.kind = MLKEM768_X25519
+        self.key_id = key_id
+
+
 def recipient_from_pem(pem: bytes) -> HPKERecipient:
-    """Make a recipient of one PEM public key, X25519 or P-256.
+    """Make a recipient of a PEM public key: X25519, P-256, or both halves of the hybrid kind.
 
     Raises:
         UsageError: ``private-key-given``, ``bad-public-key`` or ``unsupported-key``.
@@ -106,12 +146,12 @@ def recipient_from_pem(pem: bytes) -> HPKERecipient:
             "private-key-given",
             "the recipient is a private key; give the public one (trustkit key public prints it)",
         )
-    if pem.count(b"-----BEGIN ") != 1:
+    marks = pem.count(b"PUBLIC KEY-----")
+    if marks == 2 * _HALVES:
+        return HybridRecipient(*hybrid.public_pair(pem))
+    if pem.count(b"-----BEGIN ") != 1 or marks > 2:  # of a damaged pair, no half may be taken for a key
         raise UsageError("bad-public-key", "the recipient must be exactly one PEM public key")
-    try:
-        key = serialization.load_pem_public_key(pem)
-    except (ValueError, UnsupportedAlgorithm):
-        raise UsageError("bad-public-key", "the recipient is not a PEM public key") from None
+    key = load_public(pem)
     if not isinstance(key, x25519.X25519PublicKey) and not _is_p256(key):
         raise _unsupported("recipient")
     return HPKERecipient(key)
@@ -132,7 +172,7 @@ def recipient_from_raw(untrusted: bytes) -> HPKERecipient:
 
 
 def opener_from_pem(pem: bytes, *, passphrase: bytes | None) -> HPKEOpener:
-    """Make an opener of one PEM private key, X25519 or P-256.
+    """Make an opener of a PEM private key: X25519, P-256, or both halves of the hybrid kind.
 
     Args:
         pem: The key file's bytes.
@@ -142,22 +182,11 @@ def opener_from_pem(pem: bytes, *, passphrase: bytes | None) -> HPKEOpener:
         UsageError: ``passphrase-needed``, ``passphrase-unused``, ``wrong-passphrase`` or ``unsupported-key``.
         FormatError: ``bad-key``.
     """
+    if pem.count(b"PRIVATE KEY-----") == 2 * _HALVES:
+        return HybridOpener(*hybrid.private_pair(pem, passphrase))
     if pem.count(b"PRIVATE KEY-----") != 2:  # one beginning and one end; of two keys, which would it be?
         raise FormatError("bad-key", "the opener must be exactly one PEM private key")
-    try:
-        key = serialization.load_pem_private_key(pem, passphrase)
-    except TypeError:
-        if b"ENCRYPTED" in pem:
-            raise UsageError(
-                "passphrase-needed", "the opener is encrypted; give the file with its passphrase"
-            ) from None
-        raise UsageError(
-            "passphrase-unused", "the opener is not encrypted; leave its passphrase out"
-        ) from None
-    except (ValueError, UnsupportedAlgorithm):
-        if b"ENCRYPTED" in pem:
-            raise UsageError("wrong-passphrase", "the passphrase does not open the opener") from None
-        raise FormatError("bad-key", "the opener is not a PEM private key") from None
+    key = load_private(pem, passphrase)
     if isinstance(key, x25519.X25519PrivateKey):
         return HPKEOpener(key)
     if isinstance(key, ec.EllipticCurvePrivateKey) and _is_p256(key.public_key()):
@@ -165,26 +194,29 @@ def opener_from_pem(pem: bytes, *, passphrase: bytes | None) -> HPKEOpener:
     raise _unsupported("opener")
 
 
-def generate_opener(kind: Literal["x25519", "p256"], *, passphrase: bytes | None) -> tuple[bytes, bytes]:
+def generate_opener(kind: Kind, *, passphrase: bytes | None) -> tuple[bytes, bytes]:
     """Make a new key pair to wrap for and return (private PEM, public PEM); the private one is PKCS#8.
 
     Raises:
         UsageError: ``unsupported-key`` for an unknown kind; ``bad-passphrase`` for one no reader would take.
     """
-    key: _Private
+    halves: tuple[_Private | mlkem.MLKEM768PrivateKey, ...]
     if kind == "x25519":
-        key = x25519.X25519PrivateKey.generate()
+        halves = (x25519.X25519PrivateKey.generate(),)
     elif kind == "p256":
-        key = ec.generate_private_key(ec.SECP256R1())
+        halves = (ec.generate_private_key(ec.SECP256R1()),)
+    elif kind == "mlkem768-x25519":
+        halves = (mlkem.MLKEM768PrivateKey.generate(), x25519.X25519PrivateKey.generate())
     else:
-        raise UsageError("unsupported-key", "the type must be x25519 or p256")
+        raise UsageError("unsupported-key", "the type must be x25519, p256 or mlkem768-x25519")
     protection: serialization.KeySerializationEncryption = serialization.NoEncryption()
     if passphrase is not None:
         if not 0 < len(passphrase) <= MAX_PASSPHRASE:
             raise UsageError("bad-passphrase", f"a passphrase has from 1 to {MAX_PASSPHRASE} bytes")
         protection = serialization.BestAvailableEncryption(passphrase)
-    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, protection)
-    return private, _public_pem(key.public_key())
+    form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    private = b"".join(half.private_bytes(*form, protection) for half in halves)
+    return private, b"".join(public_pem(half.public_key()) for half in halves)
 
 
 def ephemeral_opener() -> tuple[HPKEOpener, bytes]:
@@ -205,10 +237,6 @@ def _fingerprint(key: _Public) -> Digest:
     return digest_of(
         key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     )
-
-
-def _public_pem(key: _Public) -> bytes:
-    return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
 def _unsupported(what: str) -> UsageError:

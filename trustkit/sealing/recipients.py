@@ -17,15 +17,14 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from trustkit import strictjson
 from trustkit.digest import Digest, parse_digest
 from trustkit.errors import FormatError, LimitError, SealError, UsageError
 from trustkit.sealing.descriptor import WrapContext
+from trustkit.sealing.hpke import WRAPPED_LENGTHS as OF_KEY_PAIRS
 from trustkit.sealing.hpke import (
-    WRAPPED_LENGTHS,
     ephemeral_opener,
     generate_opener,
     opener_from_pem,
@@ -33,20 +32,27 @@ from trustkit.sealing.hpke import (
     recipient_from_raw,
 )
 from trustkit.sealing.keys import Dek, check_dek_id, commitment
+from trustkit.sealing.parties import Opener, Recipient
+from trustkit.sealing.passphrase import KEY_ID, SCRYPT, check_wrapped
+from trustkit.sealing.passphrase import WRAPPED_LENGTHS as OF_PASSPHRASES
 
 __all__ = [
+    "KINDS",
     "MAX_BYTES",
     "MAX_RECIPIENTS",
     "VERSION",
+    "Name",
     "Opener",
     "Recipient",
     "check_recipients",
+    "claims_of",
     "ephemeral_opener",
     "generate_opener",
     "opener_from_pem",
     "recipient_from_pem",
     "recipient_from_raw",
     "recipients_of",
+    "rewrap_document",
     "unwrap_dek",
     "unwrap_document",
     "wrap_document",
@@ -60,43 +66,14 @@ MAX_RECIPIENTS = 1000
 """Most recipients of one data key."""
 MAX_WRAPPED = 2048
 """Longest wrapped key of any kind (bytes)."""
+WRAPPED_LENGTHS = {**OF_KEY_PAIRS, **OF_PASSPHRASES}
+"""Length of a wrapped key of each kind that has one (bytes)."""
+KINDS = frozenset(WRAPPED_LENGTHS)
+"""The kinds that this version wraps and unwraps."""
 
 _KIND = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
-_Wrapped = dict[tuple[str, Digest], bytes]
-
-
-class Recipient(Protocol):
-    """Who a data key is wrapped for: the public side."""
-
-    @property
-    def kind(self) -> str:
-        """How it wraps, as recipients documents write it: ``hpke-x25519``, ``hpke-p256``."""
-
-    @property
-    def key_id(self) -> Digest:
-        """SHA-256 of the DER SubjectPublicKeyInfo; finds the opener, proves nothing."""
-
-    def wrap(self, dek: Dek, info: bytes) -> bytes:
-        """Wrap a data key, bound to *info*."""
-
-
-class Opener(Protocol):
-    """What unwraps a data key: the private side."""
-
-    @property
-    def kind(self) -> str:
-        """As of its recipient."""
-
-    @property
-    def key_id(self) -> Digest:
-        """As of its recipient."""
-
-    def unwrap(self, untrusted_wrapped: bytes, info: bytes) -> bytearray:
-        """Unwrap a key that was bound to *info*; the caller owns and wipes what it gets.
-
-        Raises:
-            SealError: ``wrong-context``, whatever was wrong.
-        """
+Name = tuple[str, Digest]
+"""What tells recipients of one key apart: kind and key ID."""
 
 
 def wrap_document(dek: Dek, context: WrapContext, recipients: Sequence[Recipient]) -> bytes:
@@ -115,18 +92,49 @@ def wrap_document(dek: Dek, context: WrapContext, recipients: Sequence[Recipient
     """
     check_recipients(recipients)
     _check_commitment(dek, context)
-    info = context.to_bytes()
-    entries = [
-        {
-            "kind": recipient.kind,
-            "key": str(recipient.key_id),
-            "wrapped": base64.b64encode(recipient.wrap(dek, info)).decode("ascii"),
-        }
-        for recipient in sorted(recipients, key=lambda recipient: (recipient.kind, recipient.key_id))
-    ]
-    return strictjson.to_bytes(
-        {"version": VERSION, "dek_id": context.dek_id, "recipients": entries}, indent=2
-    )
+    return _document(context.dek_id, _wraps(dek, context, recipients))
+
+
+def rewrap_document(
+    untrusted: bytes, context: WrapContext, dek: Dek, *, add: Sequence[Recipient], remove: Collection[Digest]
+) -> bytes:
+    """Return the document with other recipients; the wraps that stay are kept as they are.
+
+    Who opened it before with a wrap that is removed may have kept the key: only a new sealing shuts him out.
+
+    Args:
+        untrusted: The recipients document.
+        context: From a verified descriptor.
+        dek: The key, unwrapped from this document in this context.
+        add: Whom to wrap it for as well. To wrap anew for one who is there, remove him in the same call.
+        remove: Key IDs whose wraps are left out, whatever their kind.
+
+    Raises:
+        UsageError: ``not-a-recipient``, ``duplicate-recipient``, or ``no-recipients``: of those whom this
+            version knows none would be left, and the artifact could never be opened again.
+        LimitError: ``too-many-recipients``.
+        SealError: ``wrong-context`` or ``key-commitment-mismatch``.
+        FormatError: The document does not parse; ``bad-recipient-key``.
+    """
+    dek_id, wrapped = _parse(untrusted)
+    _check_dek_id(dek_id, context)
+    _check_commitment(dek, context)
+    for key in remove:
+        if all(key != other for _, other in wrapped):
+            raise UsageError(
+                "not-a-recipient", f"{key} is no recipient; see trustkit inspect recipients.json"
+            )
+    wrapped = {name: wrap for name, wrap in wrapped.items() if name[1] not in remove}
+    names = [(recipient.kind, recipient.key_id) for recipient in add]
+    if len(set(names)) != len(names) or wrapped.keys() & set(names):
+        raise UsageError(
+            "duplicate-recipient", "a recipient to add is there already, or named twice; name each once"
+        )
+    if not any(kind in KINDS for kind, _ in (*wrapped, *names)):
+        raise UsageError("no-recipients", "nobody would be left who could open this; add somebody first")
+    if len(wrapped) + len(names) > MAX_RECIPIENTS:
+        raise _too_many()
+    return _document(context.dek_id, {**wrapped, **_wraps(dek, context, add)})
 
 
 def check_recipients(recipients: Sequence[Recipient]) -> None:
@@ -160,10 +168,7 @@ def unwrap_document(untrusted: bytes, context: WrapContext, openers: Sequence[Op
         FormatError, LimitError: The document does not parse.
     """
     dek_id, wrapped = _parse(untrusted)
-    if dek_id != context.dek_id:
-        raise SealError(
-            "wrong-context", "the recipients document is of another data key than the descriptor names"
-        )
+    _check_dek_id(dek_id, context)
     failure = SealError(
         "no-matching-opener",
         "the key is not wrapped for any opener given; use another one, or ask the publisher to add it",
@@ -194,13 +199,43 @@ def unwrap_dek(untrusted_wrapped: bytes, context: WrapContext, opener: Opener) -
     return dek
 
 
-def recipients_of(untrusted: bytes) -> tuple[tuple[str, Digest], ...]:
+def recipients_of(untrusted: bytes) -> tuple[Name, ...]:
     """List kind and key of every recipient, to be shown to people; nothing is verified.
 
     Raises:
         FormatError, LimitError: The document does not parse.
     """
-    return tuple(_parse(untrusted)[1])
+    return claims_of(untrusted)[1]
+
+
+def claims_of(untrusted: bytes) -> tuple[str, tuple[Name, ...]]:
+    """Return the name of the data key, and kind and key of every recipient; nothing is verified.
+
+    Raises:
+        FormatError, LimitError: The document does not parse.
+    """
+    dek_id, wrapped = _parse(untrusted)
+    return dek_id, tuple(wrapped)
+
+
+def _wraps(dek: Dek, context: WrapContext, recipients: Iterable[Recipient]) -> dict[Name, bytes]:
+    info = context.to_bytes()
+    return {(recipient.kind, recipient.key_id): recipient.wrap(dek, info) for recipient in recipients}
+
+
+def _document(dek_id: str, wrapped: Mapping[Name, bytes]) -> bytes:
+    entries: list[strictjson.Value] = [
+        {"kind": kind, "key": str(key), "wrapped": base64.b64encode(wrapped[kind, key]).decode("ascii")}
+        for kind, key in sorted(wrapped)
+    ]
+    return strictjson.to_bytes({"version": VERSION, "dek_id": dek_id, "recipients": entries}, indent=2)
+
+
+def _check_dek_id(untrusted: str, context: WrapContext) -> None:
+    if untrusted != context.dek_id:
+        raise SealError(
+            "wrong-context", "the recipients document is of another data key than the descriptor names"
+        )
 
 
 def _check_commitment(dek: Dek, context: WrapContext) -> None:
@@ -211,7 +246,7 @@ def _check_commitment(dek: Dek, context: WrapContext) -> None:
         )
 
 
-def _parse(untrusted: bytes) -> tuple[str, _Wrapped]:
+def _parse(untrusted: bytes) -> tuple[str, dict[Name, bytes]]:
     fields = strictjson.Fields(
         strictjson.parse(untrusted, max_bytes=MAX_BYTES, what="recipients document"), "recipients document"
     )
@@ -224,7 +259,7 @@ def _parse(untrusted: bytes) -> tuple[str, _Wrapped]:
         raise _too_many()
     if not entries:
         raise FormatError("no-recipients", "the recipients document has no recipient; get it again")
-    found: _Wrapped = {}
+    found: dict[Name, bytes] = {}
     for entry in entries:
         key, wrapped = _entry(entry)
         if key in found:
@@ -233,7 +268,7 @@ def _parse(untrusted: bytes) -> tuple[str, _Wrapped]:
     return dek_id, found
 
 
-def _entry(untrusted: strictjson.Value) -> tuple[tuple[str, Digest], bytes]:
+def _entry(untrusted: strictjson.Value) -> tuple[Name, bytes]:
     fields = strictjson.Fields(untrusted, "recipients[]")
     kind = fields.take("kind", str)
     key = parse_digest(fields.take("key", str))
@@ -253,6 +288,10 @@ def _entry(untrusted: strictjson.Value) -> tuple[tuple[str, Digest], bytes]:
         raise FormatError(
             "bad-wrapped-key", f"a wrapped key of kind {kind} does not have {len(wrapped)} bytes"
         )
+    if kind == SCRYPT:
+        check_wrapped(wrapped)
+        if key != KEY_ID:
+            raise FormatError("bad-recipient-key", "every passphrase has one key ID, and this is another")
     return (kind, key), wrapped
 
 

@@ -24,11 +24,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import stat
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 
 from trustkit.artifact.manifest import Manifest
@@ -47,6 +45,7 @@ from trustkit.sealing.recipients import MAX_BYTES as RECIPIENTS_MAX_BYTES
 from trustkit.sidecar.config import Config
 from trustkit.sidecar.keys import KeyService
 from trustkit.sidecar.lifecycle import Lifecycle, State
+from trustkit.sidecar.output import demand_ours, first_at, free_bytes
 from trustkit.sidecar.patience import Patience
 from trustkit.sidecar.pins import Beliefs, beliefs_of
 from trustkit.spiffe.mtls import client_context
@@ -127,7 +126,7 @@ class _Errand:
     def sealed(self) -> Published:
         """Bring a sealed model."""
         documents = self._documents()  # step 4
-        proof = verify_sealed(documents, self.beliefs.policy)
+        proof = verify_sealed(documents, self.beliefs.policy, at=self.world.now())
         self._demand_pinned(proof.author)  # step 5
         descriptor = proof.descriptor
         self.lifecycle.advance(
@@ -139,7 +138,8 @@ class _Errand:
 
     def plain(self) -> Published:
         """Bring a model that is signed and not sealed."""
-        signed = verify_manifest(self._signature(), self.beliefs.policy)
+        self._demand_no_lines()
+        signed = verify_manifest(self._signature(), self.beliefs.policy, at=self.world.now())
         self._demand_pinned(signed)  # step 5
         self.lifecycle.advance(State.VERIFIED, f"verified {signed.manifest_digest}")
         published = self._published_before(signed)  # step 6
@@ -171,6 +171,14 @@ class _Errand:
     def _document(self, name: str, max_bytes: int) -> bytes:
         return self.store.document(name, max_bytes=max_bytes)
 
+    def _demand_no_lines(self) -> None:
+        """A plain model has no line: a policy that names lines does not speak for it, as in the webhook."""
+        if self.beliefs.policy.lines:
+            raise VerificationError(
+                "line-not-in-policy",
+                "a plain model has no line, and the policy speaks for lines alone; seal it",
+            )
+
     def _demand_pinned(self, signed: VerifiedManifest) -> None:
         if not signed.manifest_digest.matches(self.config.manifest_digest):
             raise VerificationError(
@@ -186,7 +194,7 @@ class _Errand:
         if not os.path.lexists(output):
             return None
         try:
-            _demand_ours(output)
+            demand_ours(output)
             found = verify_tree(output, signed, workers=self.config.workers)
         except (FormatError, LimitError, UsageError, VerificationError) as error:
             raise UsageError(
@@ -223,7 +231,7 @@ class _Errand:
             return self._delivered(manifest, deliver)
 
     def _copied(self, signed: VerifiedManifest) -> Published:
-        most = _free_bytes(self.config)  # step 7: nothing signs the sizes of a plain model
+        most = free_bytes(self.config.output)  # step 7: nothing signs the sizes of a plain model
         if self.config.plain_max_bytes is not None:
             most = min(most, self.config.plain_max_bytes)
 
@@ -236,8 +244,9 @@ class _Errand:
 
     def _delivered(self, manifest: Manifest, deliver: Callable[[Staging], int]) -> Published:
         token = self.world.entropy(16).hex()
-        with _Unbroken(Staging(self.config.output, token=token), self.world) as staging:
-            published = Published(manifest, len(manifest.file_names), deliver(staging))  # step 9
+        output = self.config.output
+        with first_at(output), _Unbroken(Staging(output, token=token), self.world) as staging:
+            published = Published(manifest, manifest.file_count, deliver(staging))  # step 9
             self.lifecycle.advance(State.OPENED, f"opened {published.files} files, {published.bytes} bytes")
             with self.world.unbroken():  # step 10
                 staging.publish()
@@ -245,7 +254,7 @@ class _Errand:
         return published
 
     def _demand_room(self, needed: int) -> None:
-        free = _free_bytes(self.config)
+        free = free_bytes(self.config.output)
         if needed > free:
             raise UnavailableError(
                 "no-space",
@@ -271,24 +280,3 @@ class _Unbroken:
     ) -> None:
         with self._world.unbroken():
             self._staging.__exit__(kind, error, trace)
-
-
-def _demand_ours(output: Path) -> None:
-    """What others may write to could change after it was compared."""
-    status = output.lstat()
-    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o222:
-        raise VerificationError("not-published", "it is not a read-only folder of this user's")
-
-
-def _free_bytes(config: Config) -> int:
-    try:
-        status = os.statvfs(config.output.parent)
-    except (FileNotFoundError, NotADirectoryError):
-        raise UsageError(
-            "no-such-folder", f"the folder of {str(config.output)!r} does not exist; make it first"
-        ) from None
-    except OSError as error:
-        raise UnavailableError(
-            "unreadable", f"cannot look at the folder of {str(config.output)!r}: {error.strerror}"
-        ) from None
-    return status.f_bavail * status.f_frsize

@@ -144,15 +144,16 @@ def _refused(status: int, raw: bytes) -> TrustkitError:
         refusal = parse_refusal(raw)
     except (FormatError, LimitError):
         return _unavailable(f"answered with the status {status}")
-    why, code = refusal.message, refusal.code
+    code, named = refusal.code, f"[{refusal.code}] "
+    why = named + refusal.message.removeprefix(named)  # a denial by rules names its codes itself
     if status == 403:
-        return DeniedError("key-denied", f"the broker said no: [{code}] {why}", broker_code=code)
-    said = f"the broker did not accept the documents: [{code}] {why}"
+        return DeniedError("key-denied", f"the broker said no: {why}", broker_code=code)
+    said = f"the broker did not accept the documents: {why}"
     if status == 400:
         return FormatError("key-request-refused", said, broker_code=code)
     if status == 413:
         return LimitError("key-request-refused", said, broker_code=code)
-    return _unavailable(f"answered with the status {status}: [{code}] {why}")
+    return _unavailable(f"answered with the status {status}: {why}")
 
 
 def _unavailable(what: str) -> UnavailableError:

@@ -42,7 +42,11 @@ def main(argv: Sequence[str]) -> int:
         return _check(config, voice) if config.verb == "check-config" else _run(config, voice)
 
     return status_of(
-        work, voice, debug="--debug" in argv, interrupted="stopped before anything was published"
+        work,
+        voice,
+        debug="--debug" in argv,
+        interrupted="stopped before anything was published",
+        extra="sidecar",
     )
 
 

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from trustkit.artifact.inputs import read_input
+from trustkit.attest.bundle import Material, PublicKeyHint
 from trustkit.digest import Digest, digest_of
 from trustkit.errors import FormatError, UsageError
 
@@ -36,18 +37,25 @@ _ENCRYPTED = re.compile(rb"-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,E
 
 
 class Signer(Protocol):
-    """Makes signatures; whatever holds the key (file, token, service) looks like this."""
+    """Makes signatures; whatever holds the key (file, token, service) looks like this.
+
+    What a bundle says of its signer comes from the signer: the hint of a key, or the
+    certificates of one. The public key is known before anything is signed.
+    """
 
     @property
-    def hint(self) -> str:
-        """Hex SHA-256 of the public key's PEM text, as OMS bundles carry it."""
+    def material(self) -> Material:
+        """What the bundle carries to find the signer by."""
 
     @property
     def fingerprint(self) -> Digest:
         """SHA-256 of the public key's DER SubjectPublicKeyInfo."""
 
+    def public_pem(self) -> bytes:
+        """Return the public key as PEM text."""
+
     def sign(self, message: bytes) -> bytes:
-        """Return an ECDSA signature (ASN.1 DER) over *message*."""
+        """Return an ECDSA signature (ASN.1 DER) over *message*, with the hash of the key's curve."""
 
 
 class LocalSigner:
@@ -66,6 +74,11 @@ class LocalSigner:
     def hint(self) -> str:
         """Hex SHA-256 of the public key's PEM text."""
         return digest_of(self.public_pem()).hex
+
+    @property
+    def material(self) -> PublicKeyHint:
+        """The hint of the key, as OMS bundles carry it."""
+        return PublicKeyHint(self.hint)
 
     @property
     def fingerprint(self) -> Digest:

@@ -15,10 +15,11 @@ import re
 from collections.abc import Sequence
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from trustkit.errors import FormatError, LimitError, VerificationError
+from trustkit.spiffe.certificates import UNREADABLE, whole
 from trustkit.spiffe.names import SpiffeID, parse_spiffe_id
 
 MAX_BYTES = 1 << 20
@@ -33,15 +34,6 @@ _PEM = re.compile(
 )
 _CURVES = frozenset(("secp256r1", "secp384r1", "secp521r1"))
 _HASHES = frozenset(("sha256", "sha384", "sha512"))
-_UNREADABLE = (
-    ValueError,
-    TypeError,
-    UnsupportedAlgorithm,
-    x509.DuplicateExtension,
-    x509.InvalidVersion,
-    x509.UnsupportedGeneralNameType,
-)
-"""What the library raises for certificates that it, or we, cannot read."""
 
 
 def parse_certificates(untrusted: bytes, what: str, *, most: int) -> list[x509.Certificate]:
@@ -59,8 +51,8 @@ def parse_certificates(untrusted: bytes, what: str, *, most: int) -> list[x509.C
     if _PEM.fullmatch(pem) is None:
         raise FormatError("bad-svid", f"{what} must hold PEM certificates and nothing else")
     try:
-        return [_whole(certificate) for certificate in x509.load_pem_x509_certificates(pem)]
-    except _UNREADABLE:
+        return [whole(certificate) for certificate in x509.load_pem_x509_certificates(pem)]
+    except UNREADABLE:
         raise FormatError("bad-svid", f"{what} holds a certificate that does not parse") from None
 
 
@@ -73,8 +65,8 @@ def parse_certificate(untrusted_der: bytes) -> x509.Certificate:
     if len(untrusted_der) > MAX_BYTES:
         raise bad("the certificate is too large")
     try:
-        return _whole(x509.load_der_x509_certificate(untrusted_der))
-    except _UNREADABLE:
+        return whole(x509.load_der_x509_certificate(untrusted_der))
+    except UNREADABLE:
         raise bad("the certificate does not parse") from None
 
 
@@ -86,7 +78,7 @@ def check_sane(certificate: x509.Certificate, *, now: float) -> None:
     """
     try:
         key, hashed = certificate.public_key(), certificate.signature_hash_algorithm
-    except _UNREADABLE:
+    except UNREADABLE:
         raise bad("its key or signature is of a kind that is not accepted") from None
     strong = (
         (isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name in _CURVES)
@@ -147,21 +139,6 @@ def bad(why: str) -> VerificationError:
     return VerificationError("bad-svid", f"the SVID is refused: {why}")
 
 
-def _whole(certificate: x509.Certificate) -> x509.Certificate:
-    """Read every field now: the library would put it off until one is asked for, and raise there."""
-    for name in (
-        "version",
-        "serial_number",
-        "issuer",
-        "subject",
-        "not_valid_before_utc",
-        "not_valid_after_utc",
-    ):
-        getattr(certificate, name)
-    list(certificate.extensions)
-    return certificate
-
-
 def _check_authority(certificate: x509.Certificate, *, below: int) -> None:
     basic = usage = None
     for extension in certificate.extensions:
@@ -182,7 +159,7 @@ def _check_authority(certificate: x509.Certificate, *, below: int) -> None:
 def _issued(child: x509.Certificate, parent: x509.Certificate) -> bool:
     try:
         child.verify_directly_issued_by(parent)
-    except (*_UNREADABLE, InvalidSignature):
+    except (*UNREADABLE, InvalidSignature):
         return False
     return True
 

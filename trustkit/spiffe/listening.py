@@ -22,11 +22,12 @@ class Limits:
     """What one peer, and all of them together, may take.
 
     Attributes:
-        connections: Most connections, handshakes included; more wait in the kernel's queue.
+        connections: Most connections, handshakes included; one more takes the place of who waits longest.
         handshake_seconds: Longest handshake.
         arrival_seconds: Longest that a request's head, and then its body, may take to arrive.
         idle_seconds: How long a connection without a request is kept.
         stall_seconds: How long a peer may take nothing of an answer.
+        leave_seconds: How long a connection that we end may take the rest of its answer.
         head_bytes: Longest head of a request (bytes).
         headers: Most headers.
         grace_seconds: How long requests in flight may go on after the signal to stop.
@@ -37,6 +38,7 @@ class Limits:
     arrival_seconds: float = 30.0
     idle_seconds: float = 75.0
     stall_seconds: float = 60.0
+    leave_seconds: float = 1.0
     head_bytes: int = 1 << 16
     headers: int = 100
     grace_seconds: float = 10.0

@@ -4,46 +4,35 @@ The law of this file: nothing is written that was not authenticated, and nothing
 counts as delivered that is not what the author signed. A segment is opened into
 a private buffer; hash and file see it only after its tag was verified; position
 and end come from signed lengths, never from what the source says. Every byte is
-hashed while it is hot, and held against the author's digests before the caller
-may publish. The digest of the ciphertext is for whoever has no key; here the
-author's is the one that counts (architecture, section 8; sealing-and-fetch 2).
+hashed while it is hot, in order whichever thread opened it, and held against the
+author's digests before the caller may publish. The digest of the ciphertext is
+for whoever has no key; here the author's is the one that counts (architecture,
+section 8; sealing-and-fetch 2).
 
 The caller owns the staging folder: on any error it is wiped, never published.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterator
 
-from trustkit.artifact.lanes import Lanes, run_lanes
 from trustkit.artifact.manifest import Manifest
 from trustkit.digest import digest_of
-from trustkit.errors import LimitError, SealError, UnavailableError
+from trustkit.errors import LimitError, SealError
 from trustkit.sealing.descriptor import Descriptor, Part
 from trustkit.sealing.documents import blob_name
 from trustkit.sealing.floe import HEADER_LENGTH, PartOpener, segments_of
 from trustkit.sealing.keys import Dek
+from trustkit.storage.arriving import Arriving, Buffers, Progress, Sink
 from trustkit.storage.checker import Checker, by_file
 from trustkit.storage.source import Source
 from trustkit.storage.staging import Staging
+from trustkit.storage.turns import run_shared
 
-SEGMENTS = 8
-"""Segments asked for at once: one request, but each is opened and hashed while it is hot."""
-CHUNK = 1 << 20
-"""Bytes of a plain file asked for at once, times `SEGMENTS`."""
-
-Progress = Callable[[int], None]
-"""Called with the number of plaintext bytes just checked off, from any worker thread."""
-
-
-@dataclass(slots=True)
-class _Buffers:
-    """One thread's memory: a range as the source sends it, and one opened segment."""
-
-    range: memoryview
-    opened: memoryview
+RANGE = 8 << 20
+"""Bytes of one file asked for at once, from a source far away; each segment is opened while it is hot."""
+NEAR = 1 << 20
+"""The same from a disk of this machine, where asking costs nothing: what stays in a core's cache."""
 
 
 def deliver_sealed(
@@ -54,6 +43,7 @@ def deliver_sealed(
     *,
     dek: Dek,
     workers: int,
+    range_bytes: int = RANGE,
     progress: Progress | None = None,
 ) -> int:
     """Open every part of a sealed artifact into a staging folder and return the plaintext bytes.
@@ -64,8 +54,9 @@ def deliver_sealed(
         manifest: Verified; what the author signed.
         staging: Where the files go; the caller publishes or wipes it.
         dek: The data key, whose commitment was checked.
-        workers: Threads; each needs `SEGMENTS` + 1 segments of memory.
-        progress: Told of every chunk that was opened.
+        workers: Threads; each needs two ranges of memory, and several may work on one file.
+        range_bytes: Most bytes asked for at once; a single segment may be longer.
+        progress: Told of every chunk that was opened and hashed.
 
     Raises:
         SealError: ``tampered``, ``truncated`` or ``trailing-bytes``.
@@ -73,23 +64,30 @@ def deliver_sealed(
         UnavailableError: The source did not answer, or the disk is full.
     """
     signed = by_file(manifest, single=descriptor.parts[0].name)
-    segment = descriptor.parameters.segment_length
+    parameters = descriptor.parameters
+    group = max(1, range_bytes // parameters.segment_length)
 
-    def buffers() -> _Buffers:
-        return _Buffers(
-            memoryview(bytearray(segment * SEGMENTS)),
-            memoryview(bytearray(descriptor.parameters.plaintext_length)),
+    def buffers() -> Buffers:
+        return Buffers(
+            memoryview(bytearray(parameters.segment_length * group)),
+            memoryview(bytearray(parameters.plaintext_length * group)),
         )
 
-    def deliver(part: Part, own: _Buffers, lanes: Lanes) -> None:
+    def make(part: Part) -> _SealedPart:
         checker = Checker(signed[part.name], manifest.algorithm, part.plaintext_length)
-        sealed = _SealedPart(source, descriptor, part, dek)
-        _open_part(sealed, checker, staging, own, lanes=lanes, progress=progress)
+        sink = Sink(part.name, checker, staging, progress)
+        return _SealedPart(source, descriptor, part, dek=dek, group=group, sink=sink)
 
     largest_first = sorted(descriptor.parts, key=lambda part: -part.plaintext_length)
     for part in largest_first:  # before any work, and in one order: the same fault is always the same error
         _check_length(part, source.length(blob_name(part.blob)))
-    run_lanes(largest_first, deliver, state=buffers, workers=workers)
+    run_shared(
+        largest_first,
+        make,
+        batches=lambda part: -(-segments_of(part.plaintext_length, parameters) // group),
+        state=buffers,
+        workers=workers,
+    )
     return sum(part.plaintext_length for part in descriptor.parts)
 
 
@@ -109,7 +107,7 @@ def deliver_plain(
         manifest: Verified; what the author signed.
         staging: Where the files go; the caller publishes or wipes it.
         max_bytes: Most bytes of all files together; nothing signs their sizes.
-        workers: Threads.
+        workers: Threads; several may work on one file.
         progress: Told of every chunk that was hashed.
 
     Raises:
@@ -125,60 +123,88 @@ def deliver_plain(
             "too-large", f"the artifact is larger than {max_bytes} bytes", limit=max_bytes, size=total
         )
 
-    def deliver(name: str, own: memoryview, lanes: Lanes) -> None:
+    def make(name: str) -> _PlainFile:
         checker = Checker(signed[name], manifest.algorithm, lengths[name])
-        descriptor = staging.create(name)
-        try:
-            for start in range(0, lengths[name], len(own)):
-                if lanes.stopped:
-                    return
-                view = own[: min(len(own), lengths[name] - start)]
-                source.read_range(name, start, view)
-                checker.update(view)
-                write_at(descriptor, view, start)
-                _tell(progress, len(view))
-            checker.finish()
-        finally:
-            os.close(descriptor)
+        return _PlainFile(source, lengths[name], Sink(name, checker, staging, progress))
 
-    run_lanes(
+    run_shared(
         sorted(lengths, key=lambda name: -lengths[name]),
-        deliver,
-        state=lambda: memoryview(bytearray(CHUNK * SEGMENTS)),
+        make,
+        batches=lambda name: _ranges(lengths[name]),
+        state=lambda: Buffers(memoryview(bytearray(RANGE)), memoryview(b"")),
         workers=workers,
     )
     return total
 
 
-class _SealedPart:
+def _ranges(length: int) -> int:
+    return max(1, -(-length // RANGE))
+
+
+class _PlainFile(Arriving):
+    """One plain file of a source."""
+
+    def __init__(self, source: Source, length: int, sink: Sink) -> None:
+        super().__init__(_ranges(length), sink)
+        self._source = source
+        self._length = length
+
+    def chunks(self, number: int, own: Buffers) -> Iterator[tuple[int, memoryview]]:
+        """Read one range."""
+        start = number * RANGE
+        view = own.range[: min(RANGE, self._length - start)]
+        self._source.read_range(self.sink.name, start, view)
+        yield start, view
+
+
+class _SealedPart(Arriving):
     """One sealed file of a source: its header read and checked, its segments opened by position."""
 
-    def __init__(self, source: Source, descriptor: Descriptor, part: Part, dek: Dek) -> None:
-        self.part = part
-        self.count = segments_of(part.plaintext_length, descriptor.parameters)
-        self.plain = descriptor.parameters.plaintext_length
-        self._segment = descriptor.parameters.segment_length
+    def __init__(
+        self, source: Source, descriptor: Descriptor, part: Part, *, dek: Dek, group: int, sink: Sink
+    ) -> None:
+        self._count = segments_of(part.plaintext_length, descriptor.parameters)
+        super().__init__(-(-self._count // group), sink)
         self._source = source
+        self._descriptor = descriptor
+        self._part = part
+        self._dek = dek
+        self._group = group
         self._blob = blob_name(part.blob)
+        self._opener: PartOpener
+
+    def begin(self) -> None:
+        """Read and check the header, then make the file."""
         header = bytearray(HEADER_LENGTH)
-        source.read_range(self._blob, 0, memoryview(header))
-        if not digest_of(header).matches(part.header):
-            raise SealError("tampered", f"the header of {part.name!r} is not the one that was signed")
+        self._source.read_range(self._blob, 0, memoryview(header))
+        if not digest_of(header).matches(self._part.header):
+            raise SealError("tampered", f"the header of {self._part.name!r} is not the one that was signed")
         self._opener = PartOpener(
-            dek.key, descriptor.aad_of(part), bytes(header), parameters=descriptor.parameters
+            self._dek.key,
+            self._descriptor.aad_of(self._part),
+            bytes(header),
+            parameters=self._descriptor.parameters,
         )
+        super().begin()
 
-    def read(self, first: int, last: int, into: memoryview) -> memoryview:
-        """Read the ciphertext of segments *first* to *last* (exclusive)."""
-        start = HEADER_LENGTH + first * self._segment
-        end = min(HEADER_LENGTH + last * self._segment, self.part.ciphertext_length)
-        self._source.read_range(self._blob, start, into[: end - start])
-        return into[: end - start]
-
-    def open(self, position: int, untrusted: memoryview, into: memoryview) -> memoryview:
-        """Open one segment into a private buffer and return the plaintext in it."""
-        size = self._opener.open_into(untrusted, position, final=position == self.count - 1, out=into)
-        return into[:size]
+    def chunks(self, number: int, own: Buffers) -> Iterator[tuple[int, memoryview]]:
+        """Read the ciphertext of some segments, and open one after the other into private memory."""
+        segment, whole = self._descriptor.segment_length, self._descriptor.parameters.plaintext_length
+        first = number * self._group
+        last = min(first + self._group, self._count)
+        start = HEADER_LENGTH + first * segment
+        untrusted = own.range[: min(last * segment + HEADER_LENGTH, self._part.ciphertext_length) - start]
+        self._source.read_range(self._blob, start, untrusted)
+        for position in range(first, last):
+            place = position - first
+            into = own.opened[place * whole : (place + 1) * whole]
+            size = self._opener.open_into(
+                untrusted[place * segment : (place + 1) * segment],
+                position,
+                final=position == self._count - 1,
+                out=into,
+            )
+            yield position * whole, into[:size]
 
 
 def _check_length(part: Part, found: int) -> None:
@@ -186,52 +212,3 @@ def _check_length(part: Part, found: int) -> None:
         raise SealError("truncated", f"the sealed bytes of {part.name!r} end too early; fetch them again")
     if found > part.ciphertext_length:
         raise SealError("trailing-bytes", f"bytes were appended to the sealed {part.name!r}; fetch it again")
-
-
-def _open_part(
-    sealed: _SealedPart,
-    checker: Checker,
-    staging: Staging,
-    own: _Buffers,
-    *,
-    lanes: Lanes,
-    progress: Progress | None,
-) -> None:
-    descriptor = staging.create(sealed.part.name)
-    try:
-        for first in range(0, sealed.count, SEGMENTS):
-            last = min(first + SEGMENTS, sealed.count)
-            ciphertext = sealed.read(first, last, own.range)
-            size = len(own.range) // SEGMENTS
-            for position in range(first, last):
-                if lanes.stopped:
-                    return
-                segment = ciphertext[(position - first) * size : (position - first + 1) * size]
-                opened = sealed.open(position, segment, own.opened)
-                checker.update(opened)
-                write_at(descriptor, opened, position * sealed.plain)
-                _tell(progress, len(opened))
-        checker.finish()
-    finally:
-        os.close(descriptor)
-
-
-def write_at(descriptor: int, chunk: memoryview, offset: int) -> None:
-    """Write all of a chunk at its place.
-
-    Raises:
-        UnavailableError: ``unwritable``: the disk is full, or gone.
-    """
-    try:
-        while len(chunk):
-            written = os.pwrite(descriptor, chunk, offset)
-            chunk, offset = chunk[written:], offset + written
-    except OSError as error:
-        raise UnavailableError(
-            "unwritable", f"the disk does not take what is written: {error.strerror}; make room and try again"
-        ) from None
-
-
-def _tell(progress: Progress | None, size: int) -> None:
-    if progress is not None:
-        progress(size)

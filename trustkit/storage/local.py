@@ -16,7 +16,7 @@ from pathlib import Path
 from trustkit.artifact.files import encoded
 from trustkit.artifact.names import check_name
 from trustkit.errors import FormatError, LimitError, SealError, UnavailableError, UsageError
-from trustkit.storage.atomic import place
+from trustkit.storage.atomic import Check, place, unchecked
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 """Flags that open a folder, and nothing else, by its last component."""
@@ -24,7 +24,15 @@ FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # O_NONBLOCK: a FIFO must not hang us
 
 
-def write_new(target: Path, content: bytes, *, overwrite: bool = False, mode: int = 0o644) -> None:
+def write_new(
+    target: Path,
+    content: bytes,
+    *,
+    overwrite: bool = False,
+    mode: int = 0o644,
+    exact: bool = False,
+    check: Check = unchecked,
+) -> None:
     """Write a file under its final name, whole and synced, or leave everything as it was.
 
     Args:
@@ -32,6 +40,8 @@ def write_new(target: Path, content: bytes, *, overwrite: bool = False, mode: in
         content: All of it.
         overwrite: Replace a file (or the link itself) that lies there, in one step.
         mode: Permissions, less the process's umask.
+        exact: Take the permissions as they are, whatever the umask.
+        check: Called at the last moment before a file is replaced; what it raises keeps that file.
 
     Raises:
         UsageError: ``output-exists``, also where it appeared meanwhile; ``not-replaceable`` for what is
@@ -49,7 +59,7 @@ def write_new(target: Path, content: bytes, *, overwrite: bool = False, mode: in
     try:
         if overwrite:
             _check_replaceable(folder, target)
-        place(folder, target.name, content, overwrite=overwrite, mode=mode)
+        place(folder, target.name, content, overwrite=overwrite, mode=mode, exact=exact, check=check)
     except FileExistsError:
         raise exists(target) from None
     except (OSError, ValueError) as error:

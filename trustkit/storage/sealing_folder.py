@@ -1,9 +1,11 @@
-"""Sealing: the files of a verified artifact become blobs of ciphertext in a staging folder.
+"""Sealing: the files of a signed artifact become blobs of ciphertext in a staging folder, in one pass.
 
-The law of this file: what is sealed is what was signed. Every byte is hashed on
-its way into the cipher and held against the author's manifest, so a file that
-was swapped between verification and sealing ends the work. Plaintext is written
-nowhere; a blob gets its name, the digest of its ciphertext, when it is complete.
+The law of this file: what is sealed is what was signed. Every byte is read once,
+into a buffer that goes into the cipher and into the author's digest, so there
+is no moment between verifying and sealing in which a file could be swapped. A
+digest that is wrong ends the work, and the caller wipes the staging. Plaintext
+is written nowhere; a blob gets its name, the digest of its ciphertext, when it
+is complete.
 """
 
 from __future__ import annotations
@@ -12,18 +14,26 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from trustkit.artifact.files import changed
-from trustkit.artifact.lanes import Lanes, run_lanes
+from trustkit.artifact.files import TreeFile, changed, unreadable
+from trustkit.artifact.lanes import Lanes
 from trustkit.artifact.manifest import Manifest
-from trustkit.digest import Digest, Hasher, digest_of, new_hasher
-from trustkit.errors import UnavailableError
+from trustkit.artifact.tree import Tree
+from trustkit.digest import Digest, digest_of, new_hasher
 from trustkit.sealing.descriptor import Part, part_aad
 from trustkit.sealing.documents import BLOBS, blob_name
-from trustkit.sealing.floe import SEGMENT_OVERHEAD, Entropy, Parameters, PartSealer, segments_of
+from trustkit.sealing.floe import (
+    HEADER_LENGTH,
+    Entropy,
+    Parameters,
+    PartSealer,
+    ciphertext_length,
+    segments_of,
+)
 from trustkit.sealing.keys import Dek
+from trustkit.storage.arriving import Progress, write_at
 from trustkit.storage.checker import Checker, by_file
-from trustkit.storage.delivery import Progress, write_at
 from trustkit.storage.staging import Staging
+from trustkit.storage.turns import Shared, run_shared
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +59,7 @@ class Terms:
 
 
 def seal_parts(
-    open_file: Callable[[str], int],
-    lengths: dict[str, int],
+    tree: Tree,
     manifest: Manifest,
     staging: Staging,
     *,
@@ -63,91 +72,132 @@ def seal_parts(
     """Seal every file into ``blobs/`` of a staging folder and return the parts, sorted by name.
 
     Args:
-        open_file: Opens a verified file for reading by its name; the descriptor is closed here.
-        lengths: Every file by name, with its length (bytes).
+        tree: The artifact, names and lengths as signed; the caller looks at it again when this is done.
         manifest: Verified; what the author signed.
         staging: Where the blobs go; the caller publishes or wipes it.
         terms: What the parts are bound to.
         dek: The data key.
-        entropy: Where nonces come from.
-        workers: Threads; each needs two segments of memory.
-        progress: Told of every chunk that was sealed.
+        entropy: Where nonces come from; called from any worker thread.
+        workers: Threads; each needs two segments of memory, and several may work on one file.
+        progress: Told of every chunk that was sealed and checked.
 
     Raises:
         VerificationError: ``digest-mismatch`` or ``file-changed``: not what was signed.
         UnavailableError: ``unreadable`` or ``unwritable``.
     """
-    signed = by_file(manifest, single=next(iter(lengths)))
+    signed = by_file(manifest, single=tree.files[0].name)
+    numbers = {file.name: number for number, file in enumerate(tree.files)}
     found: dict[str, Part] = {}
-    numbers = {name: number for number, name in enumerate(lengths)}
 
-    def seal(name: str, own: tuple[memoryview, memoryview], lanes: Lanes) -> None:
-        length = lengths[name]
-        sealer = PartSealer(dek.key, terms.aad_of(name, length), parameters=terms.parameters, entropy=entropy)
-        job = _Job(name, length, sealer, Checker(signed[name], manifest.algorithm, length), terms.parameters)
-        draft = f"{BLOBS}/draft-{numbers[name]}"
-        source, sink = open_file(name), staging.create(draft)
-        try:
-            blob = _seal_file(job, source, sink, own, lanes=lanes, progress=progress)
-        finally:
-            os.close(source)
-            os.close(sink)
-        if blob is not None:
-            staging.rename(draft, blob_name(blob))
-            found[name] = Part(name, length, job.written, blob, digest_of(sealer.header))
+    def make(file: TreeFile) -> _Departing:
+        length = file.stamp.size
+        job = _Job(
+            file,
+            draft=f"{BLOBS}/draft-{numbers[file.name]}",
+            checker=Checker(signed[file.name], manifest.algorithm, length),
+            seal=lambda: PartSealer(
+                dek.key, terms.aad_of(file.name, length), parameters=terms.parameters, entropy=entropy
+            ),
+            parameters=terms.parameters,
+            progress=progress,
+        )
+        return _Departing(tree, staging, job, found)
 
-    def buffers() -> tuple[memoryview, memoryview]:
-        plain, sealed = terms.parameters.plaintext_length, terms.parameters.segment_length
-        return memoryview(bytearray(plain)), memoryview(bytearray(sealed))
-
-    run_lanes(sorted(lengths, key=lambda name: -lengths[name]), seal, state=buffers, workers=workers)
+    run_shared(
+        sorted(tree.files, key=lambda file: -file.stamp.size),
+        make,
+        batches=lambda file: segments_of(file.stamp.size, terms.parameters),
+        state=lambda: _Buffers(
+            memoryview(bytearray(terms.parameters.plaintext_length)),
+            memoryview(bytearray(terms.parameters.segment_length)),
+        ),
+        workers=workers,
+    )
     return tuple(found[name] for name in sorted(found))
 
 
 @dataclass(slots=True)
+class _Buffers:
+    """One thread's memory: a segment before and after."""
+
+    plain: memoryview
+    sealed: memoryview
+
+
+@dataclass(frozen=True, slots=True)
 class _Job:
-    """One file on its way into ciphertext."""
+    """What one file is, and what is to become of it."""
 
-    name: str
-    length: int
-    sealer: PartSealer
+    file: TreeFile
+    draft: str
     checker: Checker
+    seal: Callable[[], PartSealer]
     parameters: Parameters
-    written: int = 0
+    progress: Progress | None
 
 
-def _seal_file(
-    job: _Job,
-    source: int,
-    sink: int,
-    own: tuple[memoryview, memoryview],
-    *,
-    lanes: Lanes,
-    progress: Progress | None,
-) -> Digest | None:
-    """Return the digest of the ciphertext, or None where other work failed and this was left."""
-    plain, sealed = own
-    hasher = new_hasher("sha256")
-    _put(job, sink, memoryview(job.sealer.header), hasher)
-    count = segments_of(job.length, job.parameters)
-    for position in range(count):
-        if lanes.stopped:
-            return None
-        start = position * len(plain)
-        chunk = _read(job.name, source, plain[: min(len(plain), job.length - start)], start)
-        job.checker.update(chunk)
-        size = job.sealer.seal_into(chunk, position, final=position == count - 1, out=sealed)
-        _put(job, sink, sealed[:size], hasher)
-        if progress is not None:
-            progress(size - SEGMENT_OVERHEAD)
-    job.checker.finish()
-    return Digest("sha256", hasher.digest())
+class _Departing(Shared[_Buffers]):
+    """One file on its way into ciphertext: a batch is a segment, hashed in order before and after."""
 
+    def __init__(self, tree: Tree, staging: Staging, job: _Job, found: dict[str, Part]) -> None:
+        super().__init__(segments_of(job.file.stamp.size, job.parameters), orders=2)
+        self._tree = tree
+        self._staging = staging
+        self._job = job
+        self._found = found
+        self._hasher = new_hasher("sha256")
+        self._source = self._sink = -1
+        self._sealer: PartSealer
 
-def _put(job: _Job, sink: int, chunk: memoryview, hasher: Hasher) -> None:
-    hasher.update(chunk)
-    write_at(sink, chunk, job.written)
-    job.written += len(chunk)
+    def begin(self) -> None:
+        """Open the file, and write the header of its part."""
+        self._source = self._tree.open(self._job.file)
+        self._sealer = self._job.seal()
+        self._sink = self._staging.create(self._job.draft)
+        write_at(self._sink, memoryview(self._sealer.header), 0)
+        self._hasher.update(self._sealer.header)
+
+    def work(self, number: int, own: _Buffers, lanes: Lanes) -> bool:
+        """Seal one segment; the bytes that are hashed are the bytes that were sealed."""
+        file, parameters = self._job.file, self._job.parameters
+        final, start = number == self.batches - 1, number * parameters.plaintext_length
+        chunk = _read(file.name, self._source, own.plain[: file.stamp.size - start], start)
+        size = self._sealer.seal_into(chunk, number, final=final, out=own.sealed)
+        write_at(self._sink, own.sealed[:size], HEADER_LENGTH + number * parameters.segment_length)
+        before, after = self.turns
+        if lanes.stopped or not before.wait(number):
+            return False
+        self._job.checker.update(chunk)
+        if final:
+            self._job.checker.finish()
+        before.done(number)
+        if not after.wait(number):
+            return False
+        self._hasher.update(own.sealed[:size])
+        if final:
+            self._name()
+        if self._job.progress is not None:
+            self._job.progress(len(chunk))
+        after.done(number)
+        return True
+
+    def end(self) -> None:
+        """Close both files."""
+        for descriptor in (self._source, self._sink):
+            if descriptor >= 0:
+                os.close(descriptor)
+
+    def _name(self) -> None:
+        file, blob = self._job.file, Digest("sha256", self._hasher.digest())
+        self._staging.rename(self._job.draft, blob_name(blob))
+        length = file.stamp.size
+        self._found[file.name] = Part(
+            file.name,
+            length,
+            ciphertext_length(length, self._job.parameters),
+            blob,
+            digest_of(self._sealer.header),
+        )
 
 
 def _read(name: str, source: int, into: memoryview, start: int) -> memoryview:
@@ -159,5 +209,5 @@ def _read(name: str, source: int, into: memoryview, start: int) -> memoryview:
                 raise changed(name)
             done += read
     except OSError as error:
-        raise UnavailableError("unreadable", f"cannot read {name!r}: {error.strerror}", name=name) from None
+        raise unreadable(name, error) from None
     return into

@@ -22,6 +22,7 @@ from typing import Self
 
 from trustkit.artifact.files import encoded
 from trustkit.artifact.names import check_name
+from trustkit.digest import digest_of
 from trustkit.errors import FormatError, UnavailableError, UsageError
 from trustkit.storage.atomic import sync_folder, write_all
 from trustkit.storage.finishing import altered, finish
@@ -40,6 +41,7 @@ from trustkit.storage.local import FOLDER, exists, unwritable
 
 _TOKEN = re.compile(r"[0-9a-z]{8,64}")
 _STALE = re.compile(r"[0-9a-f]{32}")
+_LONGEST = 255 - len(f"..staging-{'0' * 64}")
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -181,7 +183,6 @@ class Staging:
             if lexists(self._parent, self._target.name):
                 raise exists(self._target)
             _demand_same(self._parent, self._name, self._root)
-            os.fchmod(self._root, folder_mode)  # as late as can be: a dead run's is known by its mode
             os.rename(self._name, self._target.name, src_dir_fd=self._parent, dst_dir_fd=self._parent)
         except (FileExistsError, NotADirectoryError):
             raise exists(self._target) from None
@@ -190,6 +191,10 @@ class Staging:
                 raise exists(self._target) from None
             raise unwritable(self._target, error) from None
         _demand_same(self._parent, self._target.name, self._root)
+        try:  # not before: whoever is killed in between leaves a private folder, of either name
+            os.fchmod(self._root, folder_mode)
+        except OSError as error:
+            raise unwritable(self._target, error) from None
         sync_folder(self._root)
         sync_folder(self._parent)
         self._close()
@@ -246,7 +251,9 @@ def stale_staging(target: Path) -> int:
 
 
 def _prefix(target: Path) -> str:
-    return f".{target.name}.staging-"
+    """Begin a staging's name with the target's, or with its hash where both together are no name."""
+    raw = target.name.encode("utf-8", "backslashreplace")
+    return f".{target.name if len(raw) <= _LONGEST else digest_of(raw).hex}.staging-"
 
 
 def _demand_same(folder: int, name: str, root: int) -> None:

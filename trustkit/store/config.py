@@ -19,6 +19,7 @@ from trustkit.programs.arguments import given
 from trustkit.programs.settings import parse_settings
 from trustkit.spiffe.listening import Limits, split_listen
 from trustkit.spiffe.names import SpiffeID, parse_spiffe_id
+from trustkit.spiffe.svid import BUNDLE, CHAIN, KEY
 from trustkit.strictjson import Fields
 
 MAX_READERS = 10_000
@@ -76,11 +77,15 @@ def load(raw: bytes, *, base: Path, environ: Mapping[str, str], argv: Sequence[s
 def check_places(config: Config, file: Path) -> None:
     """Refuse to serve a folder through which our own key, or this configuration, could be read.
 
+    Where the files of our SVID are links, what counts is where they lead.
+
     Raises:
         UsageError: ``bad-config``.
     """
-    root = os.path.realpath(config.root)
-    for what, path in (("svid_directory", config.svid_directory), ("the configuration file", file)):
+    root, svid = os.path.realpath(config.root), config.svid_directory
+    places = [("svid_directory", svid), ("the configuration file", file)]
+    places += [(f"{name} of svid_directory", svid / name) for name in (KEY, CHAIN, BUNDLE)]
+    for what, path in places:
         real = os.path.realpath(path)
         if real == root or real.startswith(root.rstrip("/") + "/"):
             raise UsageError(

@@ -13,19 +13,23 @@ the unsigned ones that the caller chose to tolerate.
 
 from __future__ import annotations
 
-import fnmatch
+import hmac
 from dataclasses import KW_ONLY, InitVar, dataclass
 from functools import cached_property
 from pathlib import Path
 
-from trustkit.artifact.files import TreeFile
-from trustkit.artifact.hashing import Progress, Unit, hash_units
-from trustkit.artifact.manifest import SINGLE, Manifest, Resource
+from trustkit.artifact.hashing import Progress, hash_values
+from trustkit.artifact.manifest import Manifest
 from trustkit.artifact.tree import Tree, scan
-from trustkit.errors import Evidence, FormatError, UsageError, VerificationError
+from trustkit.artifact.walk import MAX_FILES
+from trustkit.digest import SIZES
+from trustkit.errors import FormatError, LimitError, UsageError, VerificationError
+from trustkit.verifying.listing import listing_of, mismatch
 from trustkit.verifying.verify import VerifiedManifest, demand, proven
 
-_SHOWN = 20
+_ROOM = 10_000
+"""How many files more than were signed are looked at, so that the first can be named; and folders that need
+hold none. A hostile folder ends the walk soon."""
 
 
 @dataclass(frozen=True)
@@ -65,19 +69,18 @@ class Verified:
             UsageError: ``not-verified`` for any other name.
             VerificationError: ``file-changed`` if it is no longer the file that was hashed.
         """
-        file = self._compared.get(name)
-        if file is None:
+        place = self.tree.files.find(name) if name in self._compared else None
+        if place is None:
             raise UsageError("not-verified", f"{name!r} is not among the verified files", name=name)
-        return self.tree.open(file)
+        return self.tree.open(self.tree.files[place])
 
     def close(self) -> None:
         """Close the folders that are held open for `open`."""
         self.tree.close()
 
     @cached_property
-    def _compared(self) -> dict[str, TreeFile]:
-        compared = frozenset(self.files)
-        return {file.name: file for file in self.tree.files if file.name in compared}
+    def _compared(self) -> frozenset[str]:
+        return frozenset(self.files)
 
 
 def verify_tree(
@@ -106,7 +109,7 @@ def verify_tree(
             or the code of an entry that may not be in an artifact (``symlink``, ``special-file``, ...).
         UsageError: ``no-such-path``, ``nothing-selected``.
     """
-    tree = _scanned(path, signed.manifest, skip)
+    tree = _scanned(path, signed.manifest, skip, ignore_unsigned=ignore_unsigned)
     try:
         return _compared(
             tree, signed, only, ignore_unsigned=ignore_unsigned, workers=workers, progress=progress
@@ -116,9 +119,50 @@ def verify_tree(
         raise
 
 
-def _scanned(path: Path, manifest: Manifest, skip: frozenset[str]) -> Tree:
+def match_tree(path: Path, signed: VerifiedManifest, *, skip: frozenset[str] = frozenset()) -> Tree:
+    """Hold the names and lengths of an artifact against a verified manifest (steps 1 and 2), and no byte.
+
+    For whoever hashes the bytes while he moves them; he ends with `Tree.check_unchanged` (step 4).
+
+    Args:
+        path: Folder or file, untrusted.
+        signed: What it must be.
+        skip: Relative names left out: the bundle under verification.
+
+    Returns:
+        The open tree: its files are the signed ones, to be closed by the caller.
+
+    Raises:
+        VerificationError: As `verify_tree`, but for what hashing finds.
+        UsageError: ``no-such-path``.
+    """
+    tree = _scanned(path, signed.manifest, skip)
     try:
-        return scan(path, allow_symlinks=manifest.allow_symlinks, ignore=manifest.ignore_paths, skip=skip)
+        listing_of(tree, signed.manifest, (), ignore_unsigned=False)
+    except BaseException:
+        tree.close()
+        raise
+    return tree
+
+
+def _scanned(path: Path, manifest: Manifest, skip: frozenset[str], *, ignore_unsigned: bool = False) -> Tree:
+    most = manifest.file_count + _ROOM
+    try:
+        return scan(
+            path,
+            allow_symlinks=manifest.allow_symlinks,
+            ignore=manifest.ignore_paths,
+            skip=skip,
+            max_files=MAX_FILES if ignore_unsigned else min(most, MAX_FILES),
+        )
+    except LimitError as error:
+        if error.code != "too-many-files" or error.evidence["limit"] != most:
+            raise
+        raise VerificationError(
+            "unsigned-file",
+            f"there are {_ROOM} files or folders more than were signed; remove what is not of the artifact",
+            unsigned=[],
+        ) from None
     except FormatError as error:
         # Here the folder is the evidence: an entry that could not have been signed is one nobody signed.
         message = _link(error) if error.code == "symlink" else error.message
@@ -142,103 +186,28 @@ def _compared(
     workers: int,
     progress: Progress | None,
 ) -> Verified:
-    resources = _resources(tree, signed.manifest)
-    present = {file.name: file for file in tree.files}
-    chosen = _chosen(resources, only)
-    unsigned = sorted(set(present) - set(resources))
-    missing = sorted(set(chosen) - set(present))
-    if missing or (unsigned and not ignore_unsigned):
-        raise _differs(missing, [] if ignore_unsigned else unsigned)
-    units = [_unit(present[name], resource) for name in chosen for resource in resources[name]]
-    _check_lengths(present, {name: resources[name] for name in chosen})
-    digests = hash_units(tree, units, algorithm=signed.manifest.algorithm, workers=workers, progress=progress)
-    expected = [resource.digest for name in chosen for resource in resources[name]]
-    wrong = [
-        unit.file.name
-        for unit, found, wanted in zip(units, digests, expected, strict=True)
-        if not found.matches(wanted)
-    ]
-    if wrong:
-        raise _mismatch(sorted(set(wrong)))
+    listing = listing_of(tree, signed.manifest, only, ignore_unsigned=ignore_unsigned)
+    units, parts = listing.units, signed.manifest.columns
+    values = hash_values(
+        tree, units, algorithm=parts.algorithm, sizes=units.sizes, workers=workers, progress=progress
+    )
+    if not hmac.compare_digest(values, parts.values_at(units.indexes)):
+        size = SIZES[parts.algorithm]
+        found = (values[start : start + size] for start in range(0, len(values), size))
+        names = (
+            unit.file.name
+            for unit, index, value in zip(units, units.indexes, found, strict=True)
+            if value != parts.values_at(range(index, index + 1))
+        )
+        raise mismatch(sorted(set(names)))
     tree.check_unchanged()
     return Verified(
         signed,
         tree,
-        tuple(chosen),
-        sum(unit.end - unit.start for unit in units),
+        listing.files,
+        sum(units.sizes),
         tuple(tree.ignored),
-        tuple(unsigned),
-        tuple(sorted(set(resources) - set(chosen))),
+        tuple(listing.unsigned),
+        tuple(listing.skipped),
         proof=proven(),
     )
-
-
-def _chosen(resources: dict[str, list[Resource]], only: tuple[str, ...]) -> list[str]:
-    """Return the signed names that are to be compared; a pattern that selects none is a mistake."""
-    chosen = [name for name in resources if not only or any(fnmatch.fnmatchcase(name, glob) for glob in only)]
-    for glob in only:
-        if not any(fnmatch.fnmatchcase(name, glob) for name in chosen):
-            raise UsageError("nothing-selected", f"no signed file matches --only {glob!r}", only=glob)
-    return chosen
-
-
-def _resources(tree: Tree, manifest: Manifest) -> dict[str, list[Resource]]:
-    """Group resources by file name; the reference's ``.`` means the one file of a single-file model."""
-    found: dict[str, list[Resource]] = {}
-    for resource in manifest.resources:
-        name = resource.path
-        if name == SINGLE:
-            if not tree.single:
-                raise VerificationError("file-missing", "a single file was signed, but this is a folder")
-            name = tree.files[0].name
-        found.setdefault(name, []).append(resource)
-    return found
-
-
-def _unit(file: TreeFile, resource: Resource) -> Unit:
-    if resource.start is None or resource.end is None:
-        return Unit(file, 0, file.stamp.size, whole=True)
-    return Unit(file, resource.start, resource.end, whole=False)
-
-
-def _check_lengths(present: dict[str, TreeFile], resources: dict[str, list[Resource]]) -> None:
-    """A file longer or shorter than its signed ranges holds bytes nobody signed, or lacks some."""
-    wrong = [
-        name
-        for name, parts in resources.items()
-        if parts[0].end is not None and max(part.end or 0 for part in parts) != present[name].stamp.size
-    ]
-    if wrong:
-        raise _mismatch(sorted(wrong))
-
-
-def _mismatch(names: list[str]) -> VerificationError:
-    verb = "differs" if len(names) == 1 else "differ"
-    return VerificationError(
-        "digest-mismatch",
-        f"{_listed(names)} {verb} from what was signed; fetch the artifact again",
-        mismatched=_evidence(names),
-    )
-
-
-def _differs(missing: list[str], unsigned: list[str]) -> VerificationError:
-    parts = []
-    if missing:
-        parts.append(f"{_listed(missing)} {'is' if len(missing) == 1 else 'are'} signed but missing")
-    if unsigned:
-        parts.append(f"{_listed(unsigned)} {'was' if len(unsigned) == 1 else 'were'} never signed")
-    return VerificationError(
-        "file-missing" if missing else "unsigned-file",
-        " and ".join(parts) + "; this is not the artifact that was signed",
-        missing=_evidence(missing),
-        unsigned=_evidence(unsigned),
-    )
-
-
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-    return f"{names[0]!r}{more}"
-
-
-def _evidence(names: list[str]) -> Evidence:
-    return list(names[:_SHOWN])

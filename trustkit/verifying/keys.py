@@ -32,18 +32,28 @@ class Message:
 
     A payload may be large, and every authority of a policy is asked about every
     signature: hashing anew each time would be the attacker's lever.
+
+    Args:
+        content: What signatures cover, perhaps in pieces, so that nobody joins them.
+        always_sha256: Whether its writer hashed with SHA-256 whatever the curve (model-signing 0.2.0).
     """
 
-    def __init__(self, content: bytes) -> None:
+    def __init__(self, *content: bytes, always_sha256: bool = False) -> None:
         self._content = content
         self._digests: dict[str, bytes] = {}
+        self._always = hashes.SHA256() if always_sha256 else None
+
+    def algorithm_for(self, curve: str) -> hashes.HashAlgorithm:
+        """Return the hash that signatures of this curve have over the content."""
+        return self._always or _HASHES[curve]
 
     def digest(self, algorithm: hashes.HashAlgorithm) -> bytes:
         """Return the digest of the content."""
         found = self._digests.get(algorithm.name)
         if found is None:
             hasher = hashes.Hash(algorithm)
-            hasher.update(self._content)
+            for piece in self._content:
+                hasher.update(piece)
             found = self._digests[algorithm.name] = hasher.finalize()
         return found
 
@@ -57,11 +67,11 @@ class PublicKey:
     hint: str
 
     def signed(self, message: Message, untrusted_signature: bytes) -> bool:
-        """Say whether this key made the signature, with the hash OMS pairs with its curve.
+        """Say whether this key made the signature, with the hash that goes with message and curve.
 
         A boolean is safe here because its only caller counts authorities; nothing is trusted by it alone.
         """
-        algorithm = _HASHES[self.key.curve.name]
+        algorithm = message.algorithm_for(self.key.curve.name)
         try:
             self.key.verify(untrusted_signature, message.digest(algorithm), ec.ECDSA(Prehashed(algorithm)))
         except InvalidSignature:
@@ -94,17 +104,29 @@ def public_key_from_pem(pem: bytes, *, what: str) -> PublicKey:
         raise _unsupported(what) from None
     except ValueError:
         raise UsageError("bad-public-key", f"{what} is not a PEM public key") from None
-    if not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name not in _HASHES:
+    found = public_key_from(key) if isinstance(key, ec.EllipticCurvePublicKey) else None
+    if found is None:
         raise _unsupported(what)
-    text = key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-    der = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    der = _der(found.key)
     # Explicit curve parameters and hybrid points are longer or other spellings of the key; only a
     # compressed point is shorter (RFC 5480, 2.1.1 and 2.2). Parameters that somebody chose are CVE-2020-0601.
     if given != der and len(given) >= len(der):
         raise UsageError(
             "unsupported-key", f"{what} must name its curve (openssl: -ec_param_enc named_curve)"
         )
-    return PublicKey(key, digest_of(der), digest_of(text).hex)
+    return found
+
+
+def public_key_from(key: ec.EllipticCurvePublicKey) -> PublicKey | None:
+    """Return the key with its names, or None for a curve that OMS does not have."""
+    if key.curve.name not in _HASHES:
+        return None
+    text = key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return PublicKey(key, digest_of(_der(key)), digest_of(text).hex)
+
+
+def _der(key: ec.EllipticCurvePublicKey) -> bytes:
+    return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
 def _unsupported(what: str) -> UsageError:

@@ -32,8 +32,8 @@ from trustkit.errors import VerificationError
 from trustkit.sealing.descriptor import Descriptor
 from trustkit.sealing.documents import SealedDocuments
 from trustkit.verifying.policy import VerificationPolicy
+from trustkit.verifying.signers import SignerEvidence
 from trustkit.verifying.verify import (
-    SignerEvidence,
     VerifiedManifest,
     demand,
     proven,
@@ -77,26 +77,33 @@ class VerifiedSealed:
 
 
 def verify_sealed(
-    documents: SealedDocuments, policy: VerificationPolicy, *, max_bytes: int = MAX_BYTES
+    documents: SealedDocuments,
+    policy: VerificationPolicy,
+    *,
+    at: float | None = None,
+    max_bytes: int = MAX_BYTES,
 ) -> VerifiedSealed:
     """Verify who published a sealed artifact, who made it, and that the two speak of one thing.
 
     Args:
         documents: As they were read, untrusted; the recipients document is not looked at.
         policy: Whom to believe, and for which lines.
+        at: As for `trustkit.verifying.verify.verify_statement`.
         max_bytes: Largest bundle accepted, each (bytes).
 
     Raises:
         FormatError, LimitError: A bundle, the descriptor or the manifest does not parse.
-        VerificationError: ``wrong-signer``, ``below-threshold``, ``unsupported-material``,
+        VerificationError: As `trustkit.verifying.verify.verify_statement`;
             ``wrong-predicate-type``, ``line-not-in-policy``, ``publisher-mismatch``,
             ``root-digest-mismatch``, ``manifest-mismatch`` or ``parts-mismatch``.
     """
-    signed = verify_statement(documents.descriptor, policy, role="publisher", max_bytes=max_bytes)  # step 1
+    signed = verify_statement(
+        documents.descriptor, policy, role="publisher", at=at, max_bytes=max_bytes
+    )  # step 1
     descriptor = parse_sealed(signed.statement)  # step 2
     _check_line(descriptor, policy)  # step 3
     publishers = _publishers(descriptor, signed.signers)  # step 4
-    author = verify_manifest(documents.author_bundle, policy, max_bytes=max_bytes)  # step 5
+    author = verify_manifest(documents.author_bundle, policy, at=at, max_bytes=max_bytes)  # step 5
     _check_manifest(descriptor, signed.statement, author.manifest)  # step 6
     _check_parts(descriptor, author.manifest)  # step 7
     return VerifiedSealed(

@@ -6,7 +6,9 @@ were passed, in this order; nothing here touches model bytes.
     1. The bundle parses within its caps.        stops bombs and second readings (cosign GHSA-vfp6)
     2. Distinct authorities of the right role    stops wrong signers, and one signer counted twice
        signed the PAE of the received payload,   (sigstore-go #633); each signature is tried with
-       at least as many as the threshold.        each authority, hints and key IDs choose nothing
+       at least as many as the threshold; a      each authority, hints and key IDs choose nothing.
+       certificate counts for its authority.
+                                                 What 0.2.0 signed instead counts for its predicate alone
     3. The payload is a statement of the         stops another kind of statement by the same key
        predicate type that was asked for.        (cosign CVE-2022-35929)
     4. The manifest obeys every rule, names      stops traversal, twins inside the document,
@@ -21,24 +23,19 @@ from dataclasses import KW_ONLY, InitVar, dataclass
 
 from trustkit.artifact.leaving_out import GIT_PATHS
 from trustkit.artifact.manifest import Manifest
-from trustkit.attest.bundle import MAX_BYTES, Bundle, PublicKeyHint, parse_bundle
-from trustkit.attest.dsse import Envelope, pae
+from trustkit.attest.bundle import MAX_BYTES, PublicKeyHint, parse_bundle
+from trustkit.attest.dsse import pae_head
+from trustkit.attest.predicates.digests import encoding_of_old, in_words_of_today
 from trustkit.attest.predicates.model_signature import parse_manifest
-from trustkit.attest.statement import Statement, parse_statement
+from trustkit.attest.statement import FILES_AS_SUBJECTS, Statement, parse_statement
 from trustkit.digest import Digest, digest_of
-from trustkit.errors import VerificationError
+from trustkit.errors import FormatError
+from trustkit.verifying.authorities import Role
 from trustkit.verifying.keys import Message
-from trustkit.verifying.policy import Role, VerificationPolicy
+from trustkit.verifying.policy import VerificationPolicy
+from trustkit.verifying.signers import SignerEvidence, candidates
 
 _PROOF = object()
-
-
-@dataclass(frozen=True, slots=True)
-class SignerEvidence:
-    """An authority of the policy whose signature was verified, and its key's fingerprint."""
-
-    authority: str
-    fingerprint: Digest
 
 
 @dataclass(frozen=True)
@@ -113,6 +110,7 @@ def verify_statement(
     *,
     role: Role,
     threshold: int = 1,
+    at: float | None = None,
     max_bytes: int = MAX_BYTES,
 ) -> VerifiedStatement:
     """Verify who signed a bundle's statement (steps 1 to 3 without the predicate type).
@@ -122,92 +120,74 @@ def verify_statement(
         policy: Whom to believe.
         role: In which role the authorities must act.
         threshold: How many distinct authorities must have signed; never fewer than one.
+        at: The time at which certificates must be valid (seconds since the epoch): now. With None no
+            certificate is believed.
         max_bytes: Largest bundle accepted (bytes).
 
     Raises:
         FormatError, LimitError: The bundle does not parse.
-        VerificationError: ``wrong-signer``, ``below-threshold``, ``unsupported-material``.
+        VerificationError: ``wrong-signer``, ``below-threshold``, ``unsupported-material``; of certificates
+            ``certificate-untrusted``, ``certificate-expired``, ``certificate-not-yet-valid``,
+            ``certificate-not-for-signing``, ``certificate-time-unknown`` or ``identity-mismatch``.
     """
     bundle = parse_bundle(untrusted_bundle, max_bytes=max_bytes)  # step 1
-    material = _of_a_key(bundle)
-    signers = _signers(bundle.envelope, policy, role, threshold)  # step 2
+    # Timestamps in the bundle are counted and prove nothing yet: whoever can verify one changes `at` here.
+    suspects = candidates(bundle.material, policy, role, at=at)
+    payload = bundle.envelope.payload
+    message = Message(pae_head(bundle.envelope.payload_type, len(payload)), payload)
+    signers = suspects.that_signed(message, bundle.envelope, threshold=threshold)  # step 2
+    encoding = None if signers else encoding_of_old(bundle.envelope)
+    if encoding is not None:  # what 0.2.0 signed instead, with the hash that it always took
+        message = Message(encoding, always_sha256=True)
+        signers = suspects.that_signed(message, bundle.envelope, threshold=threshold)
     if not signers:
-        raise _wrong_signer(material.hint, policy, role)
-    statement = parse_statement(bundle.envelope.payload, max_bytes=max_bytes)  # step 3
+        raise suspects.nobody()
+    statement = parse_statement(payload, max_bytes=max_bytes)  # step 3
+    if encoding is not None and statement.predicate_type != FILES_AS_SUBJECTS:
+        raise suspects.nobody()  # nobody ever signed another type in this way
+    old = isinstance(bundle.material, PublicKeyHint) and bundle.material.old
     return VerifiedStatement(
-        statement, signers, digest_of(untrusted_bundle), policy.digest, material.old, proof=_PROOF
+        statement, signers, digest_of(untrusted_bundle), policy.digest, old, proof=_PROOF
     )
 
 
 def verify_manifest(
-    untrusted_bundle: bytes, policy: VerificationPolicy, *, max_bytes: int = MAX_BYTES
+    untrusted_bundle: bytes,
+    policy: VerificationPolicy,
+    *,
+    at: float | None = None,
+    max_bytes: int = MAX_BYTES,
 ) -> VerifiedManifest:
     """Verify an author's OMS bundle and return the manifest it signs (steps 1 to 5).
 
     Args:
         untrusted_bundle: The bundle's bytes.
         policy: Whom to believe; its threshold counts authors.
+        at: As for `verify_statement`.
         max_bytes: Largest bundle accepted (bytes).
 
     Raises:
         FormatError, LimitError: The bundle or the signed manifest does not parse.
-        VerificationError: ``wrong-signer``, ``below-threshold``, ``unsupported-material``,
-            ``wrong-predicate-type`` or ``root-digest-mismatch``.
+        VerificationError: As `verify_statement`; ``wrong-predicate-type`` or ``root-digest-mismatch``.
     """
     verified = verify_statement(
-        untrusted_bundle, policy, role="author", threshold=policy.threshold, max_bytes=max_bytes
+        untrusted_bundle, policy, role="author", threshold=policy.threshold, at=at, max_bytes=max_bytes
     )
     # Old bundles carry no list of what they left out. Nobody signs that a bundle is old, so a new one can be
     # dressed up: its signed list stands; where it has none, unsigned files under git's names are reported as
     # ignored, as OMS 11.2 would have it for every bundle, and handed out they never are.
-    manifest = parse_manifest(verified.statement, unlisted=GIT_PATHS if verified.old else ())  # steps 3 to 5
+    statement = in_words_of_today(verified.statement)
+    name = statement.subjects[0].name
+    if not name and not verified.old:
+        raise FormatError(
+            "missing-field", "the subject of the statement lacks 'name'", field="subject[].name"
+        )
+    manifest = parse_manifest(statement, unlisted=GIT_PATHS if verified.old else ())  # steps 3 to 5
     return VerifiedManifest(
         manifest,
-        verified.statement.subjects[0].name,
+        name or "model",
         verified.signers,
         verified.bundle_digest,
         verified.policy_digest,
         proof=_PROOF,
-    )
-
-
-def _of_a_key(bundle: Bundle) -> PublicKeyHint:
-    if not isinstance(bundle.material, PublicKeyHint):
-        raise VerificationError(
-            "unsupported-material",
-            "the bundle was signed with a certificate, and the policy names keys; sign it with a key",
-        )
-    return bundle.material
-
-
-def _signers(
-    envelope: Envelope, policy: VerificationPolicy, role: Role, threshold: int
-) -> tuple[SignerEvidence, ...]:
-    """Return who signed: nobody, or at least as many as the threshold."""
-    message = Message(pae(envelope.payload_type, envelope.payload))
-    signatures = {signature.sig for signature in envelope.signatures}
-    found = {
-        authority.public_key.fingerprint: SignerEvidence(authority.name, authority.public_key.fingerprint)
-        for authority in policy.acting_as(role)
-        if any(authority.public_key.signed(message, signature) for signature in signatures)
-    }
-    if 0 < len(found) < threshold:
-        raise VerificationError(
-            "below-threshold",
-            f"{len(found)} of {threshold} needed {role}s signed this; get the missing signatures",
-            signers=[signer.authority for signer in found.values()],
-            threshold=threshold,
-        )
-    return tuple(found.values())
-
-
-def _wrong_signer(untrusted_hint: str, policy: VerificationPolicy, role: Role) -> VerificationError:
-    """Say which of the two it looks like; the hint serves people, and decided nothing."""
-    named = any(authority.public_key.hint == untrusted_hint for authority in policy.acting_as(role))
-    return VerificationError(
-        "wrong-signer",
-        "the bundle names a key that we believe, but its signature does not fit what it holds: it was edited"
-        if named
-        else f"no {role} we believe made this signature, or what was signed has been edited",
-        key_hint=untrusted_hint[:128],
     )

@@ -1,7 +1,6 @@
-"""What the sealing stories read beside files: documents of a sealed folder, and a bundle a second time.
+"""What the sealing stories read beside files: the documents of a sealed folder.
 
-The law of this file: what is missing is said by name, and what is read twice
-must be the same both times.
+The law of this file: what is missing is said by name, and nothing is listed.
 """
 
 from __future__ import annotations
@@ -9,11 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trustkit.artifact.inputs import read_input
 from trustkit.attest import bundle as bundles
-from trustkit.digest import digest_of
-from trustkit.errors import UnavailableError, UsageError, VerificationError
-from trustkit.verifying.compare import Verified
+from trustkit.errors import SealError, UnavailableError, UsageError
 
 if TYPE_CHECKING:
     from trustkit.sealing.documents import SealedDocuments
@@ -25,6 +21,7 @@ def documents_of(source: Source, folder: Path) -> SealedDocuments:
 
     Raises:
         UsageError: ``not-sealed``: one of them is missing.
+        SealError: ``shredded``: its wrapped keys were destroyed, and that was recorded.
         LimitError, UnavailableError: It is too large, or cannot be read.
     """
     from trustkit.sealing import documents as names
@@ -41,13 +38,27 @@ def documents_of(source: Source, folder: Path) -> SealedDocuments:
         except UnavailableError as error:
             if error.code != "not-found":
                 raise
-            raise UsageError("not-sealed", f"{str(folder)!r} is no sealed folder: it lacks {name}") from None
+            if name == names.RECIPIENTS and was_shredded(source):
+                raise SealError(
+                    "shredded", f"the keys of {str(folder)!r} were destroyed; {names.SHREDDED} says when"
+                ) from None
+            raise not_sealed(folder, name) from None
     return names.SealedDocuments(found[names.DESCRIPTOR], found[names.SIGNATURE], found[names.RECIPIENTS])
 
 
-def bundle_again(source: Path, verified: Verified) -> bytes:
-    """Read the author's bundle again, and make sure it is the one that was verified."""
-    raw = read_input(source, max_bytes=bundles.MAX_BYTES, what="bundle")
-    if not digest_of(raw).matches(verified.signed.bundle_digest):
-        raise VerificationError("file-changed", f"{str(source)!r} changed while it was read; run again")
-    return raw
+def was_shredded(source: Source) -> bool:
+    """Say whether a sealed folder holds the record of a shredding."""
+    from trustkit.sealing.documents import SHREDDED
+
+    try:
+        source.length(SHREDDED)
+    except UnavailableError as error:
+        if error.code != "not-found":
+            raise
+        return False
+    return True
+
+
+def not_sealed(folder: Path, name: str) -> UsageError:
+    """Build the error for a folder that lacks a document."""
+    return UsageError("not-sealed", f"{str(folder)!r} is no sealed folder: it lacks {name}")

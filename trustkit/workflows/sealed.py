@@ -8,6 +8,7 @@ not at all. Rooms that hold keys are loaded only when one of these is told.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -16,20 +17,24 @@ from typing import TYPE_CHECKING
 
 from trustkit.artifact import outputs
 from trustkit.artifact.hashing import Progress
+from trustkit.artifact.tree import Tree
 from trustkit.attest import bundle as bundles
 from trustkit.digest import Digest
-from trustkit.errors import LimitError, UsageError, VerificationError
+from trustkit.errors import LimitError, VerificationError
 from trustkit.signing.key import Signer
-from trustkit.verifying.compare import Verified
+from trustkit.verifying.compare import match_tree
 from trustkit.verifying.policy import VerificationPolicy
-from trustkit.workflows.reading import bundle_again, documents_of
+from trustkit.workflows.reading import documents_of
+from trustkit.workflows.recipients import check_apart
 from trustkit.workflows.signed import (
     AnyPath,
+    Believed,
+    Clock,
+    believe,
     cores,
     default_bundle,
     place_of,
     signed_statement,
-    verify,
 )
 
 if TYPE_CHECKING:
@@ -108,18 +113,21 @@ def seal(
     outputs.check_output(output, inputs=(path, source, *map(place_of, inputs)), overwrite=None)
     outputs.check_apart(output, path)
     _check_terms(line, version, recipients, policy)
-    _check_apart(recipients, signer, policy)
-    verified = verify(path, policy, bundle=bundle, workers=workers)
+    check_apart(recipients, policy, signer.fingerprint)
+    believed = believe(path, policy, bundle=bundle)
+    for author in believed.signed.signers:  # whose keys the policy need not name: certificates bring theirs
+        check_apart(recipients, policy, author.fingerprint)
     with (
-        closing(verified),
+        match_tree(path, believed.signed, skip=believed.skip) as tree,
         generate_dek(entropy) as dek,
         Staging(output, token=entropy(16).hex()) as staging,
     ):
-        sealing = _Sealing(verified, staging, dek, entropy)
+        sealing = _Sealing(believed, tree, staging, dek, entropy)
         descriptor = sealing.parts(
             line, version, signer.fingerprint, workers=workers or cores(), progress=progress
         )
-        sealing.documents(descriptor, signer, recipients, bundle_again(source, verified))
+        tree.check_unchanged()
+        sealing.documents(descriptor, signer, recipients)
         staging.publish(**_modes())
     size = sum(part.plaintext_length for part in descriptor.parts)
     return Sealed(descriptor, descriptor.manifest_digest, output, len(descriptor.parts), size)
@@ -129,7 +137,8 @@ def seal(
 class _Sealing:
     """One sealing in progress: what is sealed, where it goes, and under which key."""
 
-    verified: Verified
+    believed: Believed
+    tree: Tree
     staging: Staging
     dek: Dek
     entropy: Entropy
@@ -143,13 +152,12 @@ class _Sealing:
         from trustkit.sealing.keys import commitment, generate_dek_id
         from trustkit.storage.sealing_folder import Terms, seal_parts
 
-        manifest, files = self.verified.signed.manifest, frozenset(self.verified.files)
-        if len(files) > MAX_PARTS:
+        manifest = self.believed.signed.manifest
+        if len(self.tree.files) > MAX_PARTS:
             raise LimitError("too-many-parts", f"more than {MAX_PARTS} files; seal parts", limit=MAX_PARTS)
         terms = Terms(line, version, generate_dek_id(self.entropy), manifest.manifest_digest)
         parts = seal_parts(
-            self.verified.open,
-            {file.name: file.stamp.size for file in self.verified.tree.files if file.name in files},
+            self.tree,
             manifest,
             self.staging,
             terms=terms,
@@ -170,15 +178,13 @@ class _Sealing:
             parts=parts,
         )
 
-    def documents(
-        self, descriptor: Descriptor, signer: Signer, recipients: Sequence[Recipient], author_bundle: bytes
-    ) -> None:
+    def documents(self, descriptor: Descriptor, signer: Signer, recipients: Sequence[Recipient]) -> None:
         """Sign the descriptor, wrap the key, and put both beside the author's bundle."""
         from trustkit.attest.predicates.sealed import statement_of_sealed
         from trustkit.sealing import documents as names
         from trustkit.sealing.recipients import wrap_document
 
-        root_digest = self.verified.signed.manifest.root_digest
+        root_digest = self.believed.signed.manifest.root_digest
         statement = statement_of_sealed(descriptor, root_digest=root_digest)
         raw = signed_statement(statement, signer)
         if len(raw) > bundles.MAX_BYTES:
@@ -187,7 +193,7 @@ class _Sealing:
             )
         self.staging.write(names.DESCRIPTOR, raw)
         self.staging.write(names.RECIPIENTS, wrap_document(self.dek, descriptor.context, recipients))
-        self.staging.write(names.SIGNATURE, author_bundle)
+        self.staging.write(names.SIGNATURE, self.believed.bundle)
 
 
 def _modes() -> dict[str, int]:
@@ -214,17 +220,6 @@ def _check_terms(
         )
 
 
-def _check_apart(recipients: Sequence[Recipient], signer: Signer, policy: VerificationPolicy) -> None:
-    """Refuse a key that both signs and opens: whoever leaks one of its uses leaks the other."""
-    signing = {signer.fingerprint, *(authority.public_key.fingerprint for authority in policy.authorities)}
-    if any(recipient.key_id in signing for recipient in recipients):
-        raise UsageError(
-            "recipient-signs",
-            "a recipient's key pair must not be one that signs; "
-            "make one with `trustkit key generate --type x25519`",
-        )
-
-
 def open_sealed(
     folder: AnyPath,
     openers: Sequence[Opener],
@@ -233,6 +228,7 @@ def open_sealed(
     output: AnyPath,
     inputs: Sequence[AnyPath] = (),
     entropy: Entropy = os.urandom,
+    now: Clock = time.time,
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Opened:
@@ -245,6 +241,7 @@ def open_sealed(
         output: The folder to make; must not exist.
         inputs: Files that the output may not be.
         entropy: Where the name of the staging folder comes from.
+        now: Seconds since the epoch, for certificates of signers.
         workers: Threads; one per core where absent.
         progress: Told of every chunk that was opened.
 
@@ -254,7 +251,7 @@ def open_sealed(
         SealError: ``no-matching-opener``, ``wrong-context``, ``tampered``, ``truncated``, ``trailing-bytes``.
     """
     from trustkit.sealing.recipients import unwrap_document
-    from trustkit.storage.delivery import deliver_sealed
+    from trustkit.storage.delivery import NEAR, deliver_sealed
     from trustkit.storage.local import LocalSource
     from trustkit.storage.staging import Staging
     from trustkit.verifying.sealed import verify_sealed
@@ -264,7 +261,7 @@ def open_sealed(
     outputs.check_apart(output, folder)
     with closing(LocalSource(folder)) as source:
         documents = documents_of(source, folder)
-        signed = verify_sealed(documents, policy)
+        signed = verify_sealed(documents, policy, at=now())
         with (
             unwrap_document(documents.recipients, signed.descriptor.context, openers) as dek,
             Staging(output, token=entropy(16).hex()) as staging,
@@ -276,6 +273,7 @@ def open_sealed(
                 staging,
                 dek=dek,
                 workers=workers or cores(),
+                range_bytes=NEAR,
                 progress=progress,
             )
             staging.publish(**_modes())

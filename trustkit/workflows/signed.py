@@ -8,47 +8,61 @@ to return a proof or to raise.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from trustkit.artifact import outputs
-from trustkit.artifact.hashing import Progress, manifest_of
-from trustkit.artifact.inputs import decoded, inside, is_folder, read_input, status_of
-from trustkit.artifact.leaving_out import SIGNATURE, hiding_place, left_out, needless
-from trustkit.artifact.manifest import DEFAULT_SHARD_SIZE, Manifest, Method
-from trustkit.artifact.names import check_name
-from trustkit.artifact.tree import Tree, hard_linked, scan
+from trustkit.artifact.choosing import Choice
+from trustkit.artifact.hashing import Progress
+from trustkit.artifact.inputs import inside, is_folder, read_input, status_of
+from trustkit.artifact.leaving_out import SIGNATURE, Git, hiding_place, left_out
+from trustkit.artifact.manifest import DEFAULT_SHARD_SIZE, Manifest
+from trustkit.artifact.tree import Tree, scan
 from trustkit.attest import bundle as bundles
 from trustkit.attest.dsse import PAYLOAD_TYPE, Envelope, Signature, pae
 from trustkit.attest.predicates.model_signature import MAX_IGNORES, statement_of
+from trustkit.attest.predicates.reference import Compat, named_for, unread_by
 from trustkit.attest.statement import Statement, statement_to_bytes
 from trustkit.digest import Algorithm
-from trustkit.errors import (
-    FormatError,
-    LimitError,
-    TrustkitError,
-    UsageError,
-    VerificationError,
-)
+from trustkit.errors import LimitError, TrustkitError, UsageError, VerificationError
 from trustkit.signing.key import Signer
-from trustkit.storage.local import write_new
+from trustkit.storage.atomic import sweep
+from trustkit.storage.held import Pause, write_held
+from trustkit.verifying.authorities import check_signer
 from trustkit.verifying.compare import Verified, verify_tree
 from trustkit.verifying.policy import VerificationPolicy
-from trustkit.verifying.verify import verify_manifest
+from trustkit.verifying.verify import VerifiedManifest, verify_manifest
+from trustkit.workflows.remarks import subject_name, warnings_of
+from trustkit.workflows.resigning import Again, memory_of
+from trustkit.workflows.timed import Asked, timed_manifest
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 AnyPath = str | os.PathLike[str]
 """A path as callers write it."""
+Clock = Callable[[], float]
+"""Tells seconds since the epoch: the time at which certificates must be valid."""
 
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """What `sign` made: the manifest, where its bundle lies, and warnings for people."""
+    """What `sign` made: the manifest, where its bundle lies, and warnings for people.
+
+    Attributes:
+        unread: How many files were taken over from an earlier signature.
+        faster: Flags that would have saved time, and how much (seconds, estimated).
+    """
 
     manifest: Manifest
     bundle: Path
     bytes: int
     warnings: tuple[str, ...]
+    unread: int = 0
+    faster: Mapping[str, float] = field(default_factory=dict)
 
 
 def default_bundle(path: Path) -> Path:
@@ -61,14 +75,19 @@ def sign(
     signer: Signer,
     *,
     bundle: AnyPath | None = None,
-    method: Method = "files",
+    method: Choice = "files",
     algorithm: Algorithm = "sha256",
     shard_size: int = DEFAULT_SHARD_SIZE,
     allow_symlinks: bool = False,
     ignore: Sequence[str] = (),
+    git: Git = "present",
+    compat: Compat | None = None,
+    again: Again | None = None,
     overwrite: bool = False,
     inputs: Sequence[AnyPath] = (),
-    workers: int | None = None,
+    now: Clock = time.time,
+    clock: Clock = time.perf_counter,
+    workers: int | Executor | None = None,
     progress: Progress | None = None,
 ) -> Signed:
     """Sign a model or dataset and write its OMS bundle.
@@ -77,14 +96,19 @@ def sign(
         path: Folder or file to sign.
         signer: Holder of the author's key.
         bundle: Where the bundle goes; `default_bundle` where absent.
-        method: ``files`` (every verifier reads it) or ``shards``.
+        method: ``files`` (every verifier reads it), ``shards``, or ``auto``: shards where a file is large.
         algorithm: ``sha256`` (every verifier reads it), ``blake3`` or ``blake2b``.
         shard_size: Bytes per shard.
         allow_symlinks: Follow links that stay inside; recorded in the statement.
         ignore: Relative names to leave out; recorded in the statement.
+        git: Which of git's names at the root are left out; recorded too.
+        compat: Write what model-signing 1.1 reads where that differs from the specification.
+        again: Keep a record for the next time, and leave unread what did not change since an earlier bundle.
         overwrite: Replace an existing bundle (never anything else).
         inputs: Files that the output may not be: the key, the passphrase.
-        workers: Hashing threads; one per core where absent.
+        now: Seconds since the epoch, for the signer's certificate and the record.
+        clock: Seconds of any count, to say how long hashing took.
+        workers: Hashing threads (one per core where absent), or an executor over the same disk.
         progress: Told of every buffer hashed.
 
     Raises:
@@ -92,33 +116,28 @@ def sign(
             ``bad-ignore``, ``bad-shard-size``.
         FormatError: An entry that may not be in an artifact.
         LimitError: Over a cap; the bundle would not be read again.
-        VerificationError: ``file-changed``.
+        VerificationError: ``file-changed``; ``certificate-expired`` and the like, if nobody could verify it.
     """
-    path, target = _places(path, bundle)
-    read = [place_of(given) for given in inputs]
-    outputs.check_output(target, inputs=read, overwrite=overwrite, replaceable=_is_bundle)
-    ignored = left_out(path, target, ignore, most=MAX_IGNORES)
-    with scan(path, allow_symlinks=allow_symlinks, ignore=ignored) as tree:
-        outputs.check_not_inside(read, path, tree)
-        _check_target(target, path, tree)
-        manifest = manifest_of(
-            tree,
-            method=method,
-            algorithm=algorithm,
-            shard_size=shard_size,
-            allow_symlinks=allow_symlinks,
-            ignore_paths=ignored,
-            workers=workers or cores(),
-            progress=progress,
+    check_signer(signer.material, at=(began := now()))
+    path, target = places_of(path, bundle)
+    memory = memory_of(path, signer, again, now=now)
+    read = [*(place_of(given) for given in inputs), *memory.files]
+    outputs.check_output(target, inputs=read, overwrite=overwrite, replaceable=is_bundle)
+    ignored = left_out(path, target, ignore, most=MAX_IGNORES, git=git)
+    with scan(path, allow_symlinks=allow_symlinks, ignore=ignored, skip=_swept(target, path)) as tree:
+        _check_target(target, path, tree, read)
+        asked = Asked(
+            method, algorithm, shard_size, allow_symlinks, ignored, workers or cores(), progress, clock
         )
-        warnings, size = tuple(_warnings(tree, ignore)), sum(file.stamp.size for file in tree.files)
-    raw = signed_statement(statement_of(manifest, _subject_name(path)), signer)
-    if len(raw) > bundles.MAX_BYTES:
-        raise LimitError(
-            "too-large", f"the bundle would be larger than {bundles.MAX_BYTES} bytes; sign parts"
-        )
-    write_new(target, raw, overwrite=overwrite)
-    return Signed(manifest, target, size, warnings)
+        timed = timed_manifest(tree, asked, memory)
+        manifest = named_for(compat, timed.manifest, single=tree.single)
+        warnings = (*warnings_of(tree, ignore), *unread_by(compat, manifest), *memory.remarks)
+    files, size = tree.files if memory.files else (), sum(tree.files.sizes())
+    del tree  # which may be large, as the bundle may be
+    raw = signed_statement(statement_of(manifest, subject_name(path), compat=compat), signer)
+    _write(target, raw, overwrite=overwrite)
+    warnings += memory.keep(files, raw, began=began)
+    return Signed(manifest, target, size, warnings, timed.unread, timed.faster)
 
 
 def place_of(path: AnyPath) -> Path:
@@ -132,10 +151,18 @@ def place_of(path: AnyPath) -> Path:
     return Path(path)
 
 
-def _places(path: AnyPath, bundle: AnyPath | None) -> tuple[Path, Path]:
+def _swept(target: Path, path: Path) -> frozenset[str]:
+    """Say under which name the bundle lies inside the artifact; sweep up what killed runs left beside it."""
+    sweep(target.parent)
+    name = inside(target, path) if is_folder(path) else None
+    return frozenset((name,)) if name else frozenset()
+
+
+def places_of(path: AnyPath, bundle: AnyPath | None) -> tuple[Path, Path]:
     """Take the path of an artifact that is there, and say where its bundle lies."""
     place = place_of(path)
-    _demand_path(place)
+    if status_of(place) is None:
+        raise UsageError("no-such-path", f"there is nothing at {str(place)!r}", path=str(place))
     return place, default_bundle(place) if bundle is None else place_of(bundle)
 
 
@@ -144,7 +171,7 @@ def signed_statement(statement: Statement, signer: Signer) -> bytes:
     payload = statement_to_bytes(statement)
     signature = Signature(signer.sign(pae(PAYLOAD_TYPE, payload)))
     envelope = Envelope(payload, PAYLOAD_TYPE, (signature,))
-    return bundles.bundle_to_bytes(bundles.Bundle(envelope, bundles.PublicKeyHint(signer.hint)))
+    return bundles.bundle_to_bytes(bundles.Bundle(envelope, signer.material))
 
 
 def verify(
@@ -154,6 +181,7 @@ def verify(
     bundle: AnyPath | None = None,
     only: Sequence[str] = (),
     ignore_unsigned: bool = False,
+    now: Clock = time.time,
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Verified:
@@ -165,6 +193,7 @@ def verify(
         bundle: Where the bundle lies; `default_bundle` where absent.
         only: Shell patterns of the names to compare; all where empty.
         ignore_unsigned: Tolerate files nobody signed; they are reported and never handed out.
+        now: Seconds since the epoch, for certificates of signers.
         workers: Hashing threads; one per core where absent.
         progress: Told of every buffer hashed.
 
@@ -177,26 +206,13 @@ def verify(
             ``unsigned-file``, ``file-changed``, or the code of an entry that may not be in an artifact.
         FormatError, LimitError: The bundle does not parse.
     """
-    path, source = _places(path, bundle)
-    if bundle is None and status_of(source) is None:
-        raise VerificationError(
-            "unsigned",
-            f"there is no signature at {str(source)!r}; "
-            "name its bundle with --bundle, or ask its author to sign it",
-        )
-    signed = verify_manifest(read_input(source, max_bytes=bundles.MAX_BYTES, what="bundle"), policy)
-    hiding = hiding_place(path)
-    if hiding is not None:
-        raise VerificationError(
-            "unsigned-file",
-            f"{hiding!r} is not a regular file, and nobody signed it; remove it",
-            unsigned=[hiding],
-        )
-    name = inside(source, path) if is_folder(path) else None
+    believed = believe(path, policy, bundle=bundle, now=now)
+    place, signed, skip = believed.path, believed.signed, believed.skip
+    del believed  # and with it the bundle, which may be the largest thing in memory
     return verify_tree(
-        path,
+        place,
         signed,
-        skip=frozenset((name,)) if name else frozenset(),
+        skip=skip,
         only=tuple(only),
         ignore_unsigned=ignore_unsigned,
         workers=workers or cores(),
@@ -204,44 +220,79 @@ def verify(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Believed:
+    """An artifact whose manifest was verified; of its bytes nothing is known yet.
+
+    Attributes:
+        path: Folder or file.
+        signed: What it must be.
+        bundle: The bytes that were verified.
+        skip: The bundle's name, where it lies inside the artifact.
+    """
+
+    path: Path
+    signed: VerifiedManifest
+    bundle: bytes
+    skip: frozenset[str]
+
+
+def believe(
+    path: AnyPath,
+    policy: VerificationPolicy,
+    *,
+    bundle: AnyPath | None = None,
+    raw: bytes | None = None,
+    now: Clock = time.time,
+) -> Believed:
+    """Verify who signed an artifact (with *raw* as its bundle, if given), and look at none of its bytes."""
+    path, source = places_of(path, bundle)
+    if bundle is None and status_of(source) is None:
+        raise VerificationError(
+            "unsigned",
+            f"there is no signature at {str(source)!r}; "
+            "name its bundle with --bundle, or ask its author to sign it",
+        )
+    if raw is None:
+        raw = read_input(source, max_bytes=bundles.MAX_BYTES, what="bundle")
+    signed = verify_manifest(raw, policy, at=now())
+    hiding = hiding_place(path, signed.manifest.ignore_paths)
+    if hiding is not None:
+        raise VerificationError(
+            "unsigned-file",
+            f"{hiding!r} is not a regular file, and nobody signed it; remove it",
+            unsigned=[hiding],
+        )
+    name = inside(source, path) if is_folder(path) else None
+    return Believed(path, signed, raw, frozenset((name,)) if name else frozenset())
+
+
 def cores() -> int:
     """Return how many processor cores this process may use."""
     return len(os.sched_getaffinity(0))
 
 
-def _demand_path(path: Path) -> None:
-    if status_of(path) is None:
-        raise UsageError("no-such-path", f"there is nothing at {str(path)!r}", path=str(path))
+def _write(target: Path, raw: bytes, *, overwrite: bool, pause: Pause = time.sleep) -> None:
+    if len(raw) > bundles.MAX_BYTES:
+        raise LimitError(
+            "too-large", f"the bundle would be larger than {bundles.MAX_BYTES} bytes; sign parts"
+        )
+    write_held(target, raw, overwrite=overwrite, pause=pause)
 
 
-def _subject_name(path: Path) -> str:
-    """Return the folder's own name where others can read it; nothing rests on it."""
-    try:
-        return check_name(decoded(Path(os.path.realpath(path)).name))
-    except (FormatError, LimitError):
-        return "model"
-
-
-def _is_bundle(path: Path) -> bool:
+def is_bundle(path: Path) -> bool:
+    """Say whether a bundle lies there; anything else is not ours to replace."""
     try:
         bundles.parse_bundle(read_input(path, max_bytes=bundles.MAX_BYTES, what="bundle"))
     except TrustkitError:
-        return False  # whatever it is, it is not a bundle, so it is not ours to replace
+        return False
     return True
 
 
-def _check_target(target: Path, path: Path, tree: Tree) -> None:
-    """A bundle inside the folder must not stand where a model file lies, through whatever link."""
+def _check_target(target: Path, path: Path, tree: Tree, read: Sequence[Path]) -> None:
+    """A bundle inside the folder must not stand where a model file lies, through whatever link; nor a key."""
+    outputs.check_not_inside(read, path, tree)
     if outputs.is_file_of(target, tree):
         raise UsageError(
             "output-is-input", f"{str(target)!r} is a file of {str(path)!r}; choose another --bundle"
         )
-
-
-def _warnings(tree: Tree, ignore: Sequence[str]) -> Iterator[str]:
-    linked = list(hard_linked(tree))
-    if linked:
-        count = f"{len(linked)} such file{'s' if len(linked) > 1 else ''}"
-        yield f"{linked[0]!r} has other hard links, through which it can be changed ({count})"
-    for name in needless(tree, ignore):
-        yield f"there is no {name!r} to ignore; whatever appears there later will be ignored"

@@ -3,7 +3,8 @@
 A container starts ``command`` + ``args`` (or its image's own program + ``args``).
 Either may hide a shell script; a script is split into simple commands, and each
 is read by the same rules: flags of the table, positional words after known
-programs, and addresses that speak for themselves.
+programs, and addresses that speak for themselves. Scripts inside scripts are
+read as far as `MAX_SCRIPTS` levels; what is deeper is unresolved.
 """
 
 from __future__ import annotations
@@ -12,16 +13,24 @@ import re
 
 from trustkit.strictjson import Object
 from trustkit.workloads import shell
+from trustkit.workloads.addresses import read_code
 from trustkit.workloads.environment import LETTERS, Variables
-from trustkit.workloads.lines import Line, Word, basename, read_line
+from trustkit.workloads.fields import Field
+from trustkit.workloads.line import Line, Word, basename
+from trustkit.workloads.lines import read_line
+from trustkit.workloads.names import Names
 from trustkit.workloads.notes import Notes
+from trustkit.workloads.pieces import ShellWord
 from trustkit.workloads.table import Table
 from trustkit.workloads.values import MAX_STRING
 
+MAX_SCRIPTS = 8
+"""Deepest nesting of scripts that is read (levels)."""
+
 _CHEAP = 16
-"""Variables that a script expands for the price of one word."""
-_UNEXPANDED = re.compile(r"\$\([A-Za-z_][A-Za-z0-9_.-]*\)")
-_FLAG = re.compile(r"--?[A-Za-z]|[A-Za-z][A-Za-z0-9_.-]*=")
+"""Variables that a script may name for the price of one word."""
+_REFERENCE = re.compile(r"\$\(([^)]*)\)")
+_AROUND = "\"'`;|&(){}<>$"
 
 
 def read_commands(container: Object, path: str, variables: Variables, notes: Notes) -> None:
@@ -34,19 +43,25 @@ def read_commands(container: Object, path: str, variables: Variables, notes: Not
     script = shell.script_index([word.text for word in words])
     if script is None:
         line = Line([*(Word(text, "") for text in started), *words], notes, variables)
-        line.server = _serves(line.words, notes.table)
         read_line(line)
         for word in words:
             if len(word.text.split()) > 1 and not word.text.lstrip().startswith(("{", "[")):
                 _read_script(word, line)
         return
-    _read_script(words[script], Line([], notes, variables, server=_serves(words, notes.table)))
+    injected = words[script].missing
+    if notes.strict and injected[2:-1] in variables.indirect:
+        notes.unresolved(words[script].path, "", f"the script depends on {injected[:64]}")
+    _read_script(words[script], Line(words, notes, variables, is_script=True))
+    read_line(Line(words[script + 1 :], notes, variables))  # what the script gets as its arguments
 
 
 def program_of(image: str, table: Table) -> tuple[str, ...]:
     """Return the program that an image of the table starts by itself."""
-    name = image.split("@", 1)[0].lower()
-    return next((program for part, program in table.images if part in name), ())
+    host, slash, rest = image.split("@", 1)[0].lower().partition("/")
+    name = rest if slash and ("." in host or ":" in host) else host + slash + rest
+    if not table.image_helpers.isdisjoint(re.split(r"[.:_-]", basename(name))):
+        return ()
+    return next((program for pattern, program in table.image_patterns if pattern.search(name)), ())
 
 
 def serves_models(container: Object, table: Table) -> bool:
@@ -55,7 +70,11 @@ def serves_models(container: Object, table: Table) -> bool:
     if isinstance(image, str) and program_of(image, table):
         return True
     texts = [text for part in ("command", "args") for text in _strings(container.get(part))]
-    return any(basename(piece) in table.servers for text in texts for piece in text[:MAX_STRING].split())
+    return any(
+        basename(piece.strip(_AROUND)) in table.servers
+        for text in texts
+        for piece in text[:MAX_STRING].split()
+    )
 
 
 def _strings(value: object) -> list[str]:
@@ -76,45 +95,62 @@ def _words(container: Object, path: str, variables: Variables, notes: Notes) -> 
             if not isinstance(entry, str) or len(entry) > MAX_STRING:
                 notes.unresolved(place, "", f"a word of {part} is no text of at most {MAX_STRING} characters")
                 continue
-            words.append(Word(*_expanded(entry, place, variables)))
+            words.append(_expanded(entry, place, variables))
             notes.spend(len(words[-1].text) // LETTERS)
     return words
 
 
-def _expanded(text: str, place: str, variables: Variables) -> tuple[str, str, tuple[str, ...]]:
+def _expanded(text: str, place: str, variables: Variables) -> Word:
     """Expand a word; one that is nothing but a variable stands where the variable is defined."""
-    whole = _UNEXPANDED.fullmatch(text)
+    whole = _REFERENCE.fullmatch(text)
     expanded, missing = variables.expand(text)
     if whole is not None and not missing:
-        place = variables.places.get(text[2:-1], place)
-    return expanded, place, missing
-
-
-def _serves(words: list[Word], table: Table) -> bool:
-    return any(basename(word.text) in table.servers for word in words)
+        place = variables.places.get(whole[1], place)
+    first = next((name for name in missing if name in variables.indirect), *missing[:1]) if missing else None
+    return Word(expanded, place, "" if first is None else f"$({first})")
 
 
 def _read_script(word: Word, outer: Line) -> None:
-    """Read a word that is a script: every simple command of it, with the script's own assignments."""
-    outer.notes.spend(1 + len(outer.variables.known) // _CHEAP)  # all of them are expanded again below
-    commands = shell.simple_commands(word.text)
-    assigned = {**outer.variables.known, **shell.assignments(commands)}
-    assigned = {name: shell.expand(value, assigned) for name, value in assigned.items()}
-    for command in commands:
-        words = [_shell_word(text, word, assigned, outer.variables) for text in command]
-        line = Line(words, outer.notes, outer.variables, assigned, in_shell=True)
-        line.server = outer.server or _serves(words, outer.notes.table)
-        read_line(line)
+    """Read a word that is a script: every simple command of it, and every script inside."""
+    waiting: list[tuple[str, Names | None, int]] = [(word.text, None, 0)]
+    notes, variables = outer.notes, outer.variables
+    while waiting:
+        text, names, depth = waiting.pop()
+        notes.spend(1 + len(variables.known) // _CHEAP + len(text) // LETTERS)
+        script = shell.parse(text)
+        if outer.is_script and notes.strict and (script.opaque or depth > MAX_SCRIPTS):
+            why = script.opaque or "nests too deep"
+            notes.unresolved(word.path, "", f"the script {why}")
+        if depth > MAX_SCRIPTS:
+            continue
+        names = Names(script, variables, outer=names)
+        for document in script.documents:
+            read_code(Line([Word(document, word.path)], notes, variables))
+        inside = [*script.nested, *script.documents]
+        for index, command in enumerate(script.commands):
+            fields = [
+                field
+                for piece in command.words
+                for field in _placed(piece, names.fields(piece, index), word.path, variables)
+            ]
+            read_line(
+                Line(fields, notes, variables, in_shell=True, is_script=outer.is_script, server=outer.server)
+            )
+            inside += _inner(fields)
+        waiting += [(text, names, depth + 1) for text in inside]
 
 
-def _shell_word(text: str, script: Word, assigned: dict[str, str], variables: Variables) -> Word:
-    whole = re.fullmatch(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*))", text)
-    name = (whole[1] or whole[2]) if whole else None
-    expanded = shell.expand(text, assigned)
-    place = (
-        variables.places.get(name, script.path)
-        if name and variables.known.get(name) == expanded
-        else script.path
-    )
-    missing = (text,) if shell.is_unknown(expanded) else ()
-    return Word(expanded, place, missing)
+def _inner(words: list[Word]) -> list[str]:
+    """Scripts that a command runs: ``sh -c SCRIPT``, ``eval WORDS``."""
+    texts = [word.text for word in words]
+    script = shell.script_index(texts)
+    found = [] if script is None else [texts[script]]
+    return [*found, " ".join(texts[1:])] if texts[:1] == ["eval"] else found
+
+
+def _placed(piece: ShellWord, found: list[Field], script: str, variables: Variables) -> list[Word]:
+    """Say where words of a script stand: one that is nothing but a variable, where that is defined."""
+    name = piece[0].name if len(piece) == 1 and not piece[0].operator.endswith("+") else ""
+    whole = len(found) == 1 and name and variables.known.get(name) == found[0].text
+    place = variables.places[name] if whole else script
+    return [Word(part.text, place, part.missing, part.loose, part.guess) for part in found]

@@ -12,13 +12,17 @@ from dataclasses import dataclass, field
 
 from trustkit.strictjson import Object, Value
 from trustkit.workloads import embedded
-from trustkit.workloads.grammar import ends_like_weights, named
+from trustkit.workloads.grammar import ends_like_weights, named, weight_files
 from trustkit.workloads.notes import Notes
 from trustkit.workloads.values import MAX_STRING, Confidence
 
 LETTERS = 256
 """Characters of expanded text that count as one word: a short word may name a long variable many times."""
-_REFERENCE = re.compile(r"\$\$|\$\(([A-Za-z_][A-Za-z0-9_.-]{0,255})\)")
+_TAME_FIELDS = re.compile(
+    r"status\.(?:pod|host)IPs?|metadata\.(?:name|namespace|uid)|spec\.(?:nodeName|serviceAccountName)"
+)
+_CODE_VARIABLES = frozenset(("BASH_ENV", "SHELLOPTS", "BASHOPTS"))
+_CODE_PREFIX = "BASH_FUNC_"
 
 
 @dataclass(slots=True)
@@ -29,32 +33,47 @@ class Variables:
         known: Literal values by name, already expanded.
         places: Where each name is defined.
         indirect: Names whose value lies elsewhere, with where it lies.
+        tame: Those of them that can be no flag and no more than one word, such as the pod's address.
         open_ended: Whether ``envFrom`` may define or change any name.
     """
 
     known: dict[str, str] = field(default_factory=dict)
     places: dict[str, str] = field(default_factory=dict)
     indirect: dict[str, str] = field(default_factory=dict)
+    tame: set[str] = field(default_factory=set)
     open_ended: bool = False
 
+    @property
+    def runs_code(self) -> bool:
+        """Whether one of them makes a shell run something before its script."""
+        return any(name in _CODE_VARIABLES or name.startswith(_CODE_PREFIX) for name in self.places)
+
     def expand(self, text: str) -> tuple[str, tuple[str, ...]]:
-        """Expand ``$(NAME)`` as the kubelet does; return the text and the names that stayed unknown."""
+        """Expand ``$(NAME)`` as the kubelet does; return the text and the names that stayed unknown.
+
+        A name is whatever stands before the next closing bracket; ``$$`` is a dollar sign that names nothing.
+        """
+        if "$" not in text:
+            return text, ()
         missing: list[str] = []
-        room = MAX_STRING  # a word may name a long variable thousands of times
-
-        def value(match: re.Match[str]) -> str:
-            nonlocal room
-            name = match[1]
-            if name is None:
-                return "$"
-            known = self.known.get(name)
-            room -= len(known or "")
-            if known is not None and room >= 0:
-                return known
-            missing.append(name)
-            return match[0]
-
-        return _REFERENCE.sub(value, text), tuple(missing)
+        parts: list[str] = []
+        at, room = 0, MAX_STRING  # a word may name a long variable thousands of times
+        last = text.rfind(")")
+        while (dollar := text.find("$", at)) >= 0:
+            parts.append(text[at:dollar])
+            at = dollar + 2
+            if text.startswith("(", dollar + 1) and at <= last:
+                end = text.index(")", at)
+                name, at = text[at:end], end + 1
+                known = self.known.get(name)
+                room -= len(known or "")
+                if known is not None and room >= 0:
+                    parts.append(known)
+                    continue
+                missing.append(name)
+            kept = text[dollar:at]
+            parts.append("$" if kept == "$$" else kept)
+        return "".join(parts) + text[at:], tuple(missing)
 
 
 def variables_of(container: Object, path: str, notes: Notes) -> Variables:
@@ -72,9 +91,12 @@ def variables_of(container: Object, path: str, notes: Notes) -> Variables:
         found.places[name] = f"{path}.env[{index}].value"
         found.known.pop(name, None)
         found.indirect.pop(name, None)
+        found.tame.discard(name)
         source = entry.get("valueFrom")
         if source:
             found.indirect[name] = _source(source)
+            if _is_tame(source):
+                found.tame.add(name)
         elif isinstance(value, str) and len(value) <= MAX_STRING:
             expanded, missing = found.expand(value)
             notes.spend(1 + len(expanded) // LETTERS)
@@ -121,17 +143,17 @@ def _model_variable(name: str, value: str, place: str, notes: Notes) -> None:
     if value.lstrip().startswith(("{", "[")):
         embedded.read(value, place, notes, how="environment", reason=f"JSON in the variable {name}")
         return
-    found = named(value, notes.table)
+    found = named(value, notes.table, strict=notes.strict)
     if found is None:
         return
     plain = found.strength == "name"
-    if plain and name in notes.table.name_variables:
+    if plain and name in notes.table.name_variables and not notes.strict:
         return
     _noted(value, place, notes, name, certain=not plain or notes.expects)
 
 
 def _noted(value: str, place: str, notes: Notes, name: str, *, certain: bool) -> None:
-    found = named(value, notes.table)
+    found = named(value, notes.table, strict=notes.strict)
     if found is not None:
         sure: Confidence = "certain" if certain else "possible"
         notes.add(
@@ -142,7 +164,7 @@ def _noted(value: str, place: str, notes: Notes, name: str, *, certain: bool) ->
 def _other_variable(name: str, value: str, place: str, notes: Notes) -> None:
     """A variable nobody lists: a model only if its value says so by itself."""
     table = notes.table
-    for match in table.storage_pattern.finditer(value):
+    for match in notes.find(table.storage_pattern, value):
         found = named(match[0], table)
         if found is not None and (ends_like_weights(match[0], table) or notes.expects):
             sure = ends_like_weights(match[0], table)
@@ -153,6 +175,9 @@ def _other_variable(name: str, value: str, place: str, notes: Notes) -> None:
                 confidence="likely" if sure else "possible",
                 reason=f"storage address in the variable {name}",
             )
+    for found in weight_files(value, table):
+        why = f"a file of weights in the variable {name[:64]}"
+        notes.add(place, found, how="environment", confidence="certain", reason=why)
 
 
 def _source(source: Value) -> str:
@@ -165,3 +190,12 @@ def _source(source: Value) -> str:
             if key in source:
                 return what
     return "another place"
+
+
+def _is_tame(source: Value) -> bool:
+    """Say whether a field of the pod holds an address, a name or a number: one word, and no flag."""
+    if not isinstance(source, dict) or len(source) != 1:
+        return False
+    fields = source.get("fieldRef")
+    path = fields.get("fieldPath") if isinstance(fields, dict) else None
+    return "resourceFieldRef" in source or (isinstance(path, str) and bool(_TAME_FIELDS.fullmatch(path)))

@@ -5,7 +5,7 @@
     3. Every container of every list (init, native sidecars, ephemeral): environment, command, image.
     4. Every volume.
     5. Every string of the object: addresses that are models wherever they stand.
-    6. An accelerator without any model is unresolved.
+    6. A container that asks for an accelerator, or serves models, and names none itself is unresolved.
 
 Bypasses of peers were coverage errors, not cryptography (facts: threats, 9):
 so step 5 walks what steps 3 and 4 have no row for.
@@ -13,59 +13,60 @@ so step 5 walks what steps 3 and 4 have no row for.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 from trustkit.errors import LimitError
 from trustkit.strictjson import Object, Value
-from trustkit.workloads.accelerators import asks_for_accelerator
-from trustkit.workloads.commands import read_commands, serves_models
-from trustkit.workloads.environment import read_environment, variables_of
-from trustkit.workloads.grammar import Named, from_scheme, is_pinned, lies_below
+from trustkit.workloads.accelerators import pod_asks
+from trustkit.workloads.containers import CONTAINER_LISTS, Container, containers_of, demand_models
+from trustkit.workloads.grammar import from_scheme
 from trustkit.workloads.notes import Notes
-from trustkit.workloads.sidecars import PREFIX, mounted_by, sidecars_of
+from trustkit.workloads.sidecars import PREFIX, mounted_by
 from trustkit.workloads.table import Table, default_table
-from trustkit.workloads.values import MAX_DEPTH, MAX_SHOWN, Extraction, How
+from trustkit.workloads.values import MAX_DEPTH, Extraction, How
+from trustkit.workloads.volumes import read_volumes
 
-CONTAINER_LISTS = ("initContainers", "containers", "ephemeralContainers")
-"""Every list of containers a pod has; a new one must be added here (CVE-2023-2727 class)."""
-
-_HOOKS = (
-    "lifecycle.postStart.exec",
-    "lifecycle.preStop.exec",
-    "startupProbe.exec",
-    "livenessProbe.exec",
-    "readinessProbe.exec",
-)
-"""Commands that the kubelet runs inside a container, beside its own."""
+_OFTEN = 256
+"""Members of one list or object between two looks at the clock."""
 _MISSING = object()
+
+
+def _no_deadline() -> None:
+    """Let an object be read for as long as it takes."""
+
+
 _WHERE: dict[str, How] = {"annotations": "annotation", "labels": "annotation", "volumes": "volume"}
 
 
-def references(untrusted: Object, *, table: Table | None = None) -> Extraction:
+def references(
+    untrusted: Object, *, table: Table | None = None, check: Callable[[], None] = _no_deadline
+) -> Extraction:
     """Return every model that a Kubernetes object names, and every place that cannot be read.
 
     Args:
         untrusted: The object as parsed JSON; any shape is survived.
         table: How models are named; the one of this package by default.
+        check: Called again and again while the object is read; raises once the time is over.
 
     Raises:
-        LimitError: ``too-many-references`` or ``too-deep``.
+        LimitError: ``too-many-references``, ``too-many-words`` or ``too-deep``.
     """
     table = table or default_table()
     where = table.kinds.get(_kind(untrusted), _MISSING)
     pod, path = _pod(untrusted, where)
-    spec = _object(pod.get("spec"))
+    spec = _object(pod.get("spec")) if where is not None else {}
     at = f"{path}.spec" if path else "spec"
-    every = [container for _, _, container in _containers(spec, at)]
-    gpu = asks_for_accelerator(spec, every, table)
-    published = tuple(sidecar.output for sidecar in sidecars_of(spec) if sidecar.output)
-    expects = gpu or any(serves_models(container, table) for container in every)
-    notes = Notes(table, published=published, expects=expects)
+    notes = Notes(table, check=check)
+    containers = containers_of(spec, at, notes)
+    gpu = pod_asks(spec, table) or any(container.asks for container in containers)
+    notes.expects = gpu or any(container.serves for container in containers)
     if where is _MISSING:
         notes.unresolved("kind", _kind(untrusted), "this kind of object is not in the table of workloads")
     if where is not None:
-        _read_pod(spec, at, notes)
+        _read_pod(spec, at, containers, notes)
     _read_everywhere(untrusted, notes)
-    if gpu and not any(model.confidence != "possible" for model in notes.models) and not notes.open_places:
-        notes.unresolved(at, "", "the pod asks for an accelerator and names no model", code="unresolved-gpu")
+    if where is not None:
+        demand_models(spec, at, containers, notes)
     return Extraction(notes.models, notes.open_places, gpu, _reserved(untrusted, pod, table))
 
 
@@ -98,48 +99,19 @@ def _object(value: Value) -> Object:
     return value if isinstance(value, dict) else {}
 
 
-def _containers(spec: Object, at: str) -> list[tuple[str, str, Object]]:
-    """Every container with its list and its path; what is no object is no container (see `_read_pod`)."""
-    found = []
-    for name in CONTAINER_LISTS:
-        entries = spec.get(name)
-        for index, entry in enumerate(entries if isinstance(entries, list) else ()):
-            if isinstance(entry, dict):
-                found.append((name, f"{at}.{name}[{index}]", entry))
-    return found
-
-
-def _read_pod(spec: Object, at: str, notes: Notes) -> None:
-    from trustkit.workloads.volumes import read_volumes
-
+def _read_pod(spec: Object, at: str, containers: list[Container], notes: Notes) -> None:
     if not spec:
         notes.unresolved(at, "", "there is no pod spec where this kind keeps it")
     for name in CONTAINER_LISTS:
         entries = spec.get(name)
         if entries is not None and not _is_list_of_objects(entries):
             notes.unresolved(f"{at}.{name}", "", f"{name} is no list of containers")
-    others, published = [], notes.published
-    for name, path, container in _containers(spec, at):
-        if name == "initContainers" and str(container.get("name")).startswith(PREFIX):
-            continue  # ours, or a decoy: its reference is found below, and admission compares it whole
-        others.append(container)
-        # A published path is one only where it is mounted; elsewhere an image has files of its own there.
-        notes.published = () if name == "ephemeralContainers" else _mounted(container, published)
-        _read_container(container, path, notes)
-    notes.published = published
-    ours = frozenset(name for name in _volume_names(spec) if name.startswith(PREFIX)) - mounted_by(others)
-    read_volumes(spec, at, notes, ours=ours)
-
-
-def _mounted(container: Object, published: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the published folders that a container mounts from a volume of ours."""
-    mounts = container.get("volumeMounts")
-    places = [
-        str(mount.get("mountPath"))
-        for mount in (mounts if isinstance(mounts, list) else ())
-        if isinstance(mount, dict) and str(mount.get("name")).startswith(PREFIX)
-    ]
-    return tuple(folder for folder in published if any(lies_below(folder, place) for place in places))
+    # Ours, or a decoy: its reference is found by the walk, and admission compares it whole.
+    others = [container for container in containers if not container.ours]
+    for container in others:
+        container.read(notes)
+    ours = frozenset(name for name in _volume_names(spec) if name.startswith(PREFIX))
+    read_volumes(spec, at, notes, ours=ours - mounted_by([container.body for container in others]))
 
 
 def _is_list_of_objects(value: Value) -> bool:
@@ -156,26 +128,9 @@ def _volume_names(spec: Object) -> list[str]:
     ]
 
 
-def _read_container(container: Object, path: str, notes: Notes) -> None:
-    variables = variables_of(container, path, notes)
-    read_environment(path, variables, notes)
-    read_commands(container, path, variables, notes)
-    for place in _HOOKS:
-        hook: Object = container
-        for step in place.split("."):
-            hook = _object(hook.get(step))
-        if hook:
-            read_commands({"command": hook.get("command")}, f"{path}.{place}", variables, notes)
-    image = container.get("image")
-    if isinstance(image, str) and any(part in image for part in notes.table.model_images):
-        found = Named(image[:MAX_SHOWN], "oci", is_pinned(image, "oci"), "image")
-        notes.add(
-            f"{path}.image", found, how="image", confidence="certain", reason="an image that carries weights"
-        )
-
-
 def _read_everywhere(untrusted: Object, notes: Notes) -> None:
     """Walk every string but those of ``status`` and ``managedFields``, which no workload reads."""
+    notes.check()
     read = {key: value for key, value in untrusted.items() if key != "status"}
     metadata = _object(read.get("metadata"))
     if metadata:
@@ -187,7 +142,13 @@ def _walk(value: list[Value] | Object, path: str, how: How, notes: Notes, *, dep
     """Look at every string and key; a path is only spelled out on the way to something."""
     if depth > MAX_DEPTH:
         raise LimitError("too-deep", f"the object nests deeper than {MAX_DEPTH} levels", limit=MAX_DEPTH)
-    for key, item in enumerate(value) if isinstance(value, list) else value.items():
+    notes.check()
+    members: Iterable[tuple[str | int, Value]] = (
+        enumerate(value) if isinstance(value, list) else value.items()
+    )
+    for number, (key, item) in enumerate(members, 1):
+        if number % _OFTEN == 0:
+            notes.check()
         if isinstance(key, str):
             _string(key, path, key, how=how, notes=notes)
             if how == "annotation" and key in notes.table.ignored_annotations:
@@ -207,9 +168,9 @@ def _spot(path: str, key: str | int) -> str:
 
 
 def _string(text: str, path: str, key: str | int, *, how: How, notes: Notes) -> None:
-    if "/" not in text:  # every row of the table that counts anywhere holds one
+    if ":/" not in text:  # every row of the table that counts anywhere holds it
         return
-    for match in notes.table.anywhere_pattern.finditer(text):
+    for match in notes.find(notes.table.anywhere_pattern, text):
         place = _spot(path, key)
         found = from_scheme(match[0].rstrip(".:"), notes.table)
         notes.add(

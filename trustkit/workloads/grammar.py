@@ -27,6 +27,8 @@ _IMAGE = re.compile(
 )
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}")
 _NOT_A_MODEL = frozenset(("", "-", "true", "false", "auto", "none", "null", "default", "yes", "no", "all"))
+_PARTS = re.compile(r"[^\s\"'`<>|;&(){}\[\]\\,=]+")
+_HOST = re.compile(r"[a-z][a-z0-9+.-]{0,31}://[^/]*|[^/]*@[^/]*|[a-z0-9-]+(?:\.[a-z0-9-]+){2,}(?::[0-9]+)?")
 _PATH_STARTS = ("/", "./", "../", "~/")
 
 
@@ -40,17 +42,18 @@ class Named:
     strength: Strength
 
 
-def named(untrusted: str, table: Table, *, scheme: str | None = None) -> Named | None:
+def named(untrusted: str, table: Table, *, scheme: str | None = None, strict: bool = False) -> Named | None:
     """Read the value of a model flag or variable; None where it cannot name a model.
 
     Args:
         untrusted: The value, as it stands.
         table: The rows to read it by.
         scheme: What a bare name means to the program that reads it, such as ``ollama``.
+        strict: Whether it surely is a model: then ``auto``, ``1`` and ``-x`` are names of folders too.
     """
     text = cleaned(untrusted)
     if text.lower() in _NOT_A_MODEL or text.isdigit() or text.startswith("-"):
-        return None
+        return _named(text, scheme or "name", "name") if strict and text else None
     known = table.scheme_of(text)
     if known is not None:
         return _named(text, known, "scheme")
@@ -91,8 +94,26 @@ def is_pinned(reference: str, scheme: str) -> bool:
 
 def ends_like_weights(text: str, table: Table) -> bool:
     """Say whether a text ends as files of weights do, whatever query or fragment follows."""
-    stem = text.split("?", 1)[0].split("#", 1)[0].rstrip("/").lower()
-    return stem.endswith(table.weights)
+    whole = text.rstrip("/").lower()
+    stem = whole.split("?", 1)[0].split("#", 1)[0].rstrip("/")
+    if not (stem.endswith(table.weights) or whole.endswith(table.weights)):
+        return False
+    # Portugal's hosts end in .pt; a host alone is no file.
+    return not (whole.endswith(".pt") and _HOST.fullmatch(whole))
+
+
+def weight_files(untrusted: str, table: Table) -> list[Named]:
+    """Return the parts of a text that are names of files of weights; addresses have patterns of their own."""
+    if not table.weights_pattern.search(untrusted):
+        return []
+    parts = dict.fromkeys(part.rstrip(".:") for part in _PARTS.findall(untrusted))
+    return [
+        _named(part, "path", "path")
+        for part in parts
+        if ends_like_weights(part, table)
+        and "://" not in part
+        and part.lower().lstrip("*") not in table.weights
+    ]
 
 
 def lies_below(path: str, folder: str) -> bool:

@@ -1,65 +1,35 @@
-"""One simple command, word by word: flags, positional words, assignments, calls, addresses.
+"""One simple command, word by word: flags, positional words, assignments, and what cannot be read.
 
 Each reader below is one rule of the table and nothing else; a word they do not
-understand is left to the walk over every string.
+understand is left to `addresses` and to the walk over every string.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 
-from trustkit.workloads import embedded, shell
-from trustkit.workloads.environment import Variables
-from trustkit.workloads.grammar import Named, cleaned, ends_like_weights, from_scheme, named
-from trustkit.workloads.notes import Notes
+from trustkit.workloads import embedded
+from trustkit.workloads.addresses import read_addresses
+from trustkit.workloads.grammar import Named, cleaned, named
+from trustkit.workloads.line import Line, Word, basename
 from trustkit.workloads.table import Command, Table
 from trustkit.workloads.values import Confidence
 
 _FLAG = re.compile(r"--?[A-Za-z]|[A-Za-z][A-Za-z0-9_.-]*=")
-_PROGRAM_WORDS = 64
-"""How far into a command its programs are looked for (words)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Word:
-    """One word of a command line: what the program sees, where it stands, what stayed unknown."""
-
-    text: str
-    path: str
-    missing: tuple[str, ...] = ()
-
-
-@dataclass(slots=True)
-class Line:
-    """One simple command of a container, with what is needed to read it."""
-
-    words: list[Word]
-    notes: Notes
-    variables: Variables
-    assigned: dict[str, str] = field(default_factory=dict)
-    in_shell: bool = False
-    server: bool = False
-    programs: tuple[str, ...] = ()
-    """The first words without their folders, among which the programs are."""
-
-    def __post_init__(self) -> None:
-        self.programs = tuple(basename(word.text) for word in self.words[:_PROGRAM_WORDS])
-
-
-def basename(text: str) -> str:
-    """Return a program's name without its folder."""
-    return text.rsplit("/", 1)[-1]
+_ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\+?=")
+_SHORTEST = 3
+"""Shortest form of a long flag that a program of Python is taken to complete (characters)."""
 
 
 def read_line(line: Line) -> None:
-    """Note every model that one simple command names."""
+    """Note every model that one simple command names, and every place where it may name one."""
     line.notes.spend(len(line.words))
+    line.notes.serves = line.notes.serves or line.starts_server()
     taken = _read_flags(line)
     _read_positional(line, taken)
     _read_assignments(line)
-    _read_code(line)
-    _read_addresses(line, taken)
+    read_addresses(line, taken)
+    _read_unknown(line, taken)
 
 
 def _read_flags(line: Line) -> set[int]:
@@ -70,21 +40,31 @@ def _read_flags(line: Line) -> set[int]:
         if index in taken or not word.path or not _FLAG.match(word.text):
             continue
         flag, equals, value = word.text.partition("=")
+        name = _name(flag)
         dashed = flag.startswith("-")
-        name = flag.lstrip("-").lower().replace("_", "-")
+        config = dashed and name not in line.notes.table.model_flags and _is_config_flag(name, line)
         single = dashed and not flag.startswith("--") and name in short
-        if not (single or _is_model_flag(name, line.notes.table)) or (not dashed and "/" not in value):
+        if not (config or single or _is_model_flag(name, line)) or (not dashed and "/" not in value):
             continue
         taken.add(index)
         values = (
-            [Word(value, word.path, word.missing)]
+            [Word(value, word.path, word.missing, guess=word.guess)]
             if equals
-            else _following(line.words, index, name, line.notes.table)
+            else _following(line, index, name)
         )
         taken.update(range(index + 1, index + 1 + (0 if equals else len(values))))
+        if config:
+            line.notes.unresolved(
+                word.path, word.text, f"{flag[:64]} names a file of options, which may name a model"
+            )
+            continue
         for found in values:
             _read_value(found, name, line)
     return taken
+
+
+def _name(flag: str) -> str:
+    return flag.lstrip("-").lower().replace("_", "-")
 
 
 def _short_flags(line: Line) -> frozenset[str]:
@@ -92,18 +72,33 @@ def _short_flags(line: Line) -> frozenset[str]:
     return frozenset().union(*(table[name] for name in line.programs if name in table))
 
 
-def _is_model_flag(name: str, table: Table) -> bool:
-    return name in table.model_flags or name.rsplit(".", 1)[-1] in table.model_flags
+def _is_config_flag(name: str, line: Line) -> bool:
+    return (line.server or line.notes.serves) and _is_one_of(
+        name, line.notes.table.config_flags, completed=True
+    )
 
 
-def _following(words: list[Word], index: int, name: str, table: Table) -> list[Word]:
+def _is_model_flag(name: str, line: Line) -> bool:
+    flags = line.notes.table.model_flags
+    return _is_one_of(name, flags, completed=line.server) or name.rsplit(".", 1)[-1] in flags
+
+
+def _is_one_of(name: str, flags: frozenset[str], *, completed: bool) -> bool:
+    """Compare as programs do: those of Python complete a flag from its first letters."""
+    if name in flags or not completed or len(name) < _SHORTEST:
+        return name in flags
+    return any(flag.startswith(name) for flag in flags)
+
+
+def _following(line: Line, index: int, name: str) -> list[Word]:
     """The words that belong to a flag: one, or all up to the next flag where it takes a list."""
     values: list[Word] = []
-    for word in words[index + 1 :]:
-        if word.text.startswith("-"):
+    for word in line.words[index + 1 :]:
+        # A server takes the word after such a flag, whatever it looks like.
+        if word.text.startswith("-") and (values or not line.server):
             break
         values.append(word)
-        if name not in table.pair_flags:
+        if name not in line.notes.table.pair_flags:
             break
     return values
 
@@ -112,9 +107,10 @@ def _read_value(word: Word, name: str, line: Line) -> None:
     notes, table = line.notes, line.notes.table
     text = cleaned(word.text)
     if word.missing:
-        why = f"--{name[:64]} depends on {word.missing[0][:64]}, which this object does not define"
+        why = f"--{name[:64]} depends on {word.missing[:64]}, which this object does not define"
         notes.unresolved(word.path, text, why)
-        return
+        if not word.guess:
+            return
     if text.startswith(("{", "[")):
         embedded.read(text, word.path, notes, how="argument", reason=f"JSON of --{name}")
         return
@@ -122,7 +118,8 @@ def _read_value(word: Word, name: str, line: Line) -> None:
     for part in parts:
         left, equals, right = part.partition("=")
         value = right if equals and "/" not in left and ":" not in left else part
-        found = named(value, table, scheme="ollama" if _program(line) == "ollama" else None)
+        scheme = "ollama" if _program(line) == "ollama" else None
+        found = named(value, table, scheme=scheme, strict=line.strict)
         if found is not None:
             notes.add(
                 word.path,
@@ -139,9 +136,7 @@ def _program(line: Line) -> str:
 
 def _sureness(found: Named, line: Line) -> Confidence:
     """A bare word is a model only where a server reads it; clients name served models the same way."""
-    if found.strength != "name" or line.server or line.notes.expects:
-        return "certain"
-    return "possible"
+    return "certain" if found.strength != "name" or line.strict else "possible"
 
 
 def _read_positional(line: Line, taken: set[int]) -> None:
@@ -178,12 +173,19 @@ def _positional(line: Line, start: int, position: int, taken: set[int]) -> Word 
         word = line.words[index]
         if word.text.startswith("-") or index in taken:
             continue
-        before = line.words[index - 1].text if index > start else ""
-        after_flag = before.startswith("-") and "=" not in before
-        (loose if after_flag else sure).append(word)
+        (loose if index > start and _takes_value(line.words[index - 1], line.notes.table) else sure).append(
+            word
+        )
     if len(sure) >= position:
         return sure[position - 1]
     return next((word for word in loose if _looks_like_model(word, line.notes.table)), None)
+
+
+def _takes_value(word: Word, table: Table) -> bool:
+    """Say whether a word is a flag that may take the next word; a switch does not."""
+    if not word.text.startswith("-") or "=" in word.text:
+        return False
+    return not table.is_switch(_name(word.text))
 
 
 def _looks_like_model(word: Word, table: Table) -> bool:
@@ -193,9 +195,10 @@ def _looks_like_model(word: Word, table: Table) -> bool:
 
 def _read_candidate(word: Word, scheme: str | None, line: Line, program: str) -> None:
     if word.missing:
-        line.notes.unresolved(word.path, word.text, f"what {program} reads depends on {word.missing[0][:64]}")
-        return
-    found = named(word.text, line.notes.table, scheme=scheme)
+        line.notes.unresolved(word.path, word.text, f"what {program} reads depends on {word.missing[:64]}")
+        if not word.guess:
+            return
+    found = named(word.text, line.notes.table, scheme=scheme, strict=True)
     if found is not None and word.path:
         line.notes.add(
             word.path, found, how="argument", confidence="certain", reason=f"argument of {program}"
@@ -206,57 +209,36 @@ def _read_assignments(line: Line) -> None:
     """``MODEL_ID=org/name program``: what a script sets counts like the container's own variables."""
     if not line.in_shell:
         return
-    table = line.notes.table
+    notes, table = line.notes, line.notes.table
     for word in line.words:
         name, equals, value = word.text.partition("=")
         if not equals or not (name in table.value_variables or name.endswith(table.variable_suffixes)):
             continue
-        found = None if shell.is_unknown(value) else named(value, table)
-        if found is not None and found.strength != "name":
-            line.notes.add(
+        if word.missing and notes.strict:
+            notes.unresolved(word.path, word.text, f"the script sets {name[:64]} to what is not known here")
+        found = None if word.missing and not word.guess else named(value, table)
+        if found is not None and (found.strength != "name" or notes.serves):
+            notes.add(
                 word.path, found, how="argument", confidence="certain", reason=f"the script sets {name[:64]}"
             )
 
 
-def _read_code(line: Line) -> None:
-    """``python -c "...from_pretrained('org/name')"``: calls of the table whose argument names a model."""
-    for word in line.words:
-        for match in (
-            line.notes.table.code_pattern.finditer(word.text) if word.path and "(" in word.text else ()
-        ):
-            found = named(match[1], line.notes.table)
-            if found is not None:
-                line.notes.add(
-                    word.path, found, how="argument", confidence="certain", reason="a call that loads a model"
-                )
-
-
-def _read_addresses(line: Line, taken: set[int]) -> None:
-    """Note addresses that speak for themselves, and storage addresses where a model is expected."""
-    table = line.notes.table
-    initializer = not table.initializers.isdisjoint(line.programs)
-    downloads = not table.downloaders.isdisjoint(line.programs)
-    for index, word in enumerate(line.words):
-        if ":" not in word.text and "@" not in word.text:  # every row of storage holds one of them
+def _read_unknown(line: Line, taken: set[int]) -> None:
+    """What may be any program, or any argument of a server, may name any model."""
+    notes, words = line.notes, line.words
+    if line.in_shell and not line.is_script:
+        return
+    program = next((word for word in words if not _ASSIGNMENT.match(word.text)), None)
+    if line.is_script and notes.strict and program is not None and program.missing:
+        notes.unresolved(program.path, program.text, f"a program depends on {program.missing[:64]}")
+    if not (line.server or (taken and notes.strict)):
+        return
+    for index, word in enumerate(words):
+        if not word.missing or index in taken:
             continue
-        if not word.path or index in taken or (not line.in_shell and len(word.text.split()) > 1):
-            continue
-        for match in table.storage_pattern.finditer(word.text):
-            confidence = _storage(match[0], line, initializer=initializer, downloads=downloads)
-            if confidence is not None and table.anywhere_pattern.match(match[0]) is None:
-                line.notes.add(
-                    word.path,
-                    from_scheme(match[0], table),
-                    how="argument",
-                    confidence=confidence,
-                    reason="storage address in a command",
-                )
-
-
-def _storage(address: str, line: Line, *, initializer: bool, downloads: bool) -> Confidence | None:
-    if initializer or ends_like_weights(address, line.notes.table):
-        return "certain"
-    hinted = any(hint in address.lower() for hint in line.notes.table.hints)
-    if downloads and (hinted or line.notes.expects):
-        return "likely"
-    return "possible" if line.notes.expects else None
+        is_value = index > 0 and _takes_value(words[index - 1], notes.table)
+        if word.loose or (word.may_be_flag and not is_value):
+            why = (
+                f"{word.missing[:64]} may be any argument; put it in quotes, after a flag that takes a value"
+            )
+            notes.unresolved(word.path, word.text, why)

@@ -6,6 +6,7 @@ The only mutable thing of this room, alive for one call of `references`.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
 
 from trustkit.errors import LimitError
 from trustkit.workloads.grammar import Named, lies_below
@@ -24,18 +25,34 @@ _RANK: dict[Confidence, int] = {"possible": 0, "likely": 1, "certain": 2}
 
 
 _PLAIN = re.compile(r"[A-Za-z0-9._/-]+")
+_WINDOW = 16 * 1024
+_LONGEST_START = 256
+"""More than any prefix of the table (characters)."""
 _BETWEEN = re.compile(r"[,;|]")
 
 
 class Notes:
     """Collects what is found; the same text at the same place is one reference."""
 
-    def __init__(self, table: Table, *, published: tuple[str, ...] = (), expects: bool = False) -> None:
+    def __init__(
+        self,
+        table: Table,
+        *,
+        check: Callable[[], None],
+        published: tuple[str, ...] = (),
+        expects: bool = False,
+    ) -> None:
         self.table = table
+        self.check = check
+        """Asked again and again; raises once the time is over."""
         self.published = published
         """Folders that a sidecar of ours publishes: a path below them is that sidecar's reference."""
         self.expects = expects
         """Whether the pod asks for an accelerator or starts a model server."""
+        self.strict = False
+        """Whether the container that is read does: what it does not say plainly is unresolved."""
+        self.serves = False
+        """Whether the container that is read starts a model server."""
         self._words = 0
         self._found: dict[tuple[str, str], ModelReference] = {}
         self._unresolved: dict[tuple[str, str], Unresolved] = {}
@@ -73,8 +90,9 @@ class Notes:
         """Count the words of command lines that are read: a limit on work, not on what is found.
 
         Raises:
-            LimitError: ``too-many-words``.
+            LimitError: ``too-many-words``; and whatever `check` raises.
         """
+        self.check()
         self._words += words
         if self._words > MAX_WORDS:
             raise LimitError(
@@ -82,6 +100,19 @@ class Notes:
                 f"the object holds more than {MAX_WORDS} words of commands; split it",
                 limit=MAX_WORDS,
             )
+
+    def find(self, pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
+        """Return what ``pattern.finditer`` returns, with a look at the clock every `_WINDOW` characters."""
+        taken = 0
+        for start in range(0, len(text), _WINDOW):
+            self.check()
+            for begun in pattern.finditer(text, start, start + _WINDOW + _LONGEST_START):
+                if begun.start() >= start + _WINDOW:
+                    break
+                match = pattern.match(text, begun.start()) if begun.start() >= taken else None
+                if match is not None:
+                    taken = match.end()
+                    yield match
 
     @property
     def models(self) -> tuple[ModelReference, ...]:

@@ -1,166 +1,206 @@
-"""Word splitting of shell-wrapped commands, far enough to find arguments, never executing anything.
+"""Shell scripts to simple commands, far enough to find arguments, never executing anything.
 
-Reads quotes, escapes, comments, separators and plain assignments in one pass.
-What a shell would compute (substitutions, globs, functions) stays text that
-keeps its ``$`` or backquote, so that whoever needs the value sees it is unknown.
+One pass over the text. Words are read by `pieces`; here is what ends a word or
+a command: blanks, operators, redirections, here-documents, reserved words. A
+command is *certain* if it surely runs, once, in the shell of the script itself:
+only then does what it assigns hold for what comes after it.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 
-from trustkit.workloads.values import MAX_STRING
+from trustkit.workloads.pieces import Piece, ShellWord, Words, plain
 
-SHELLS = frozenset(("sh", "bash", "ash", "dash", "zsh", "ksh"))
-WRAPPERS = frozenset(
-    (
-        "env",
-        "exec",
-        "nohup",
-        "time",
-        "nice",
-        "tini",
-        "dumb-init",
-        "sudo",
-        "gosu",
-        "su-exec",
-        "stdbuf",
-        "busybox",
-    )
-)
+SHELLS = frozenset(("sh", "bash", "ash", "dash", "zsh", "ksh", "mksh", "rbash"))
 
-_TOKEN = re.compile(
-    r"""(?P<join>\\\n)
-      | (?P<escape>\\.)
-      | (?P<single>'[^']*'?)
-      | (?P<double>"(?:[^"\\]|\\.)*"?)
-      | (?P<substitution>\$\()
-      | (?P<backquote>`[^`]*`?)
-      | (?P<comment>\#[^\n]*)
-      | (?P<blank>[ \t\r\f\v]+)
-      | (?P<end>[;|&\n()<>])
-      | (?P<plain>[^\\'"$`\# \t\r\f\v;|&\n()<>]+|.)""",
-    re.VERBOSE | re.DOTALL,
-)
-_ESCAPED = re.compile(r'\\(["\\$`])')
-_ASSIGNMENT = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
-_VARIABLE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)(?::?[-=]([^{}]*))?\}|([A-Za-z_][A-Za-z0-9_]*))")
-_UNKNOWN = re.compile(r"\$[({A-Za-z_]|`")
+_PREFIXES = frozenset(("then", "do", "else", "elif", "if", "while", "until", "!", "{", "time"))
+_OPENS = frozenset(("if", "while", "until", "for", "select", "case", "{", "coproc"))
+_CLOSES = frozenset(("fi", "done", "esac", "}"))
+_RESERVED = _PREFIXES | _OPENS | _CLOSES | {"function"}
+_REDIRECTION = re.compile(r"&>>?|<<<|<<-?|[<>]&|<>|>>|>\||[<>]")
+_SEPARATOR = re.compile(r"&&|\|\||;;|\|&|[;&|\n]")
+_ARRAY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\+?=")
+_EMPTY = re.compile(r"\([ \t]*\)")
+_SPLIT_OPERATOR = re.compile(r"(?:[<>&|]|\$\{?[A-Za-z0-9_]*)\\\n\S")
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A simple command: its words, and whether it surely runs, once, in the shell of the script itself."""
+
+    words: tuple[ShellWord, ...]
+    certain: bool
+
+
+@dataclass(slots=True)
+class Script:
+    """What a script was split into.
+
+    Attributes:
+        commands: Simple commands in the order of the text; targets of redirections follow theirs.
+        nested: Scripts inside: substitutions.
+        documents: Here-documents, which may be scripts, or code, or neither.
+        opaque: Why another shell may read it in another way; empty if none would.
+    """
+
+    commands: list[Command] = field(default_factory=list)
+    nested: list[str] = field(default_factory=list)
+    documents: list[str] = field(default_factory=list)
+    opaque: str = ""
 
 
 def script_index(words: list[str]) -> int | None:
     """Return the position of the script in ``sh -c SCRIPT``, or None."""
     for index, word in enumerate(words[:-1]):
         if word.rsplit("/", 1)[-1] in SHELLS:
-            for offset, option in enumerate(words[index + 1 :], index + 1):
-                if not option.startswith(("-", "+")):
-                    return None
-                if not option.startswith("--") and "c" in option and offset + 1 < len(words):
-                    return offset + 1
-            return None
+            return _after_options(words, index + 1)
     return None
 
 
-def simple_commands(script: str) -> list[list[str]]:
-    """Split a script into its simple commands, each a list of unquoted words."""
-    commands: list[list[str]] = [[]]
-    for word in _words(script):
+def _after_options(words: list[str], at: int) -> int | None:
+    """Position of the first word that is no option, if ``-c`` is among the options."""
+    asked = False
+    while at < len(words) and words[at].startswith(("-", "+")) and words[at] not in {"-", "--"}:
+        option = words[at]
+        asked = asked or ("c" in option and not option.startswith("--"))
+        valued = option in {"--rcfile", "--init-file"} or (option[1:2] != "-" and option[-1] in "oO")
+        at += 2 if valued else 1
+    at += at < len(words) and words[at] in {"-", "--"}
+    return at if asked and at < len(words) else None
+
+
+def parse(text: str) -> Script:
+    """Split a script into its simple commands; any text is survived."""
+    return _Scanner(text).run()
+
+
+class _Scanner:
+    def __init__(self, text: str) -> None:
+        self._words = Words(text)
+        self._script = Script()
+        self._command: list[ShellWord] = []
+        self._targets: list[Command] = []
+        self._redirection = ""
+        self._expected: list[tuple[str, bool]] = []
+        """Here-documents that start after this line: their last line, and whether tabs before it count."""
+        self._open = 0
+        """Compound commands that are open."""
+        self._parens = 0
+        self._chained = False
+        self._cases = False
+        """Whether there was a `case`, whose patterns can look like anything: nothing is certain after it."""
+
+    def run(self) -> Script:
+        """Read all of it."""
+        words = self._words
+        while words.at < len(words.text):
+            if not words.take():
+                self._between(words.text[words.at])
+        self._end_command("")
+        if _SPLIT_OPERATOR.search(words.text):
+            words.opaque = "joins two lines inside an operator or a name"
+        self._script.nested = words.nested
+        self._script.opaque = words.opaque
+        return self._script
+
+    def _between(self, char: str) -> None:
+        """Take what ends a word or a command."""
+        words = self._words
+        if char in " \t":
+            words.at += 1
+            self._end_word()
+        elif char == "#":
+            end = words.text.find("\n", words.at)
+            words.at = len(words.text) if end < 0 else end
+        elif char in "()":
+            self._bracket(char)
+        elif (match := _REDIRECTION.match(words.text, words.at)) is not None:
+            self._redirect(match[0])
+        elif (match := _SEPARATOR.match(words.text, words.at)) is not None:
+            words.at = match.end()
+            self._end_command(match[0])
+
+    def _bracket(self, char: str) -> None:
+        words = self._words
+        if char == "(" and words.pieces is not None:
+            if _ARRAY.fullmatch(plain(tuple(words.pieces))):
+                words.add(words.substitution(1))
+                return
+            if _EMPTY.match(words.text, words.at) is None:  # else a function is defined
+                words.opaque = "holds a pattern that not every shell knows"
+                words.add(words.substitution(1))
+                return
+        words.at += 1
+        self._end_command(char)
+        self._parens = max(0, self._parens + (1 if char == "(" else -1))
+
+    def _redirect(self, operator: str) -> None:
+        words = self._words
+        if words.text.startswith("(", words.at + 1) and operator in {"<", ">"}:
+            words.add(words.substitution(2))  # a process, as a file
+            return
+        if words.pieces is not None and plain(tuple(words.pieces)).isdigit():
+            words.pieces = None  # the number of a file
+        self._end_word()
+        words.at += len(operator)
+        self._redirection = operator
+
+    def _end_word(self) -> None:
+        """Close the word that is open: an argument, or the target of a redirection."""
+        word, self._words.pieces = self._words.pieces, None
         if word is None:
-            commands.append([])
+            return
+        operator, self._redirection = self._redirection, ""
+        if operator in {"<<", "<<-"}:
+            self._expected.append(("".join(piece.text for piece in word), operator == "<<-"))
+        elif operator:
+            self._targets.append(Command(((Piece("text", operator),), tuple(word)), certain=False))
         else:
-            commands[-1].append(word)
-    return [command for command in commands if command]
+            self._command.append(tuple(word))
 
+    def _end_command(self, separator: str) -> None:
+        self._end_word()
+        self._redirection = ""
+        if self._command:
+            if separator != ")" or self._parens or plain(self._command[0]) == "case":  # else it is a pattern
+                self._reserved()
+            alone = separator not in {"|", "|&", "&"} and not self._chained
+            certain = alone and not (self._open or self._parens or self._cases or self._targets)
+            if self._command:
+                self._script.commands.append(Command(tuple(self._command), certain=certain))
+            self._chained = separator in {"&&", "||", "|", "|&"}
+        elif separator in {"&&", "||", "|", "|&"}:
+            self._chained = True
+        self._script.commands += self._targets
+        self._command, self._targets = [], []
+        if separator == "\n" and self._expected:
+            self._documents()
 
-def assignments(commands: list[list[str]]) -> dict[str, str]:
-    """Return what a script's own assignments set, the last one of a name winning."""
-    found: dict[str, str] = {}
-    for command in commands:
-        words = command[1:] if command[0] in {"export", "declare", "local", "readonly"} else command
-        for word in words:
-            match = _ASSIGNMENT.fullmatch(word)
-            if match is None:
-                break
-            found[match[1]] = match[2]
-    return found
+    def _reserved(self) -> None:
+        """Take the reserved words before a command, and count what they open and close."""
+        while self._command and (word := plain(self._command[0])) in _RESERVED:
+            if word == "function":  # its name; what it does follows
+                del self._command[:2]
+                continue
+            self._open = max(0, self._open + (word in _OPENS) - (word in _CLOSES))
+            self._cases = self._cases or word == "case"
+            if word in _OPENS - _PREFIXES:
+                return
+            self._command.pop(0)
 
-
-def expand(word: str, variables: dict[str, str]) -> str:
-    """Replace the variables that are known; the others keep their ``$``."""
-    for _ in range(4):  # assignments that use each other; a loop of them stops here and stays unknown
-        after = _substituted(word, variables)
-        if after == word:
-            break
-        word = after
-    return word
-
-
-def is_unknown(word: str) -> bool:
-    """Say whether a word still depends on something only a shell could compute."""
-    return _UNKNOWN.search(word) is not None
-
-
-def _substituted(word: str, variables: dict[str, str]) -> str:
-    """Substitute once, within `MAX_STRING`: a word may name a long variable thousands of times."""
-    room = MAX_STRING
-
-    def value(match: re.Match[str]) -> str:
-        nonlocal room
-        known = variables.get(match[1] or match[3], match[2])
-        room -= len(known or "")
-        return known if known and room >= 0 else match[0]
-
-    return _VARIABLE.sub(value, word)
-
-
-def _words(script: str) -> list[str | None]:
-    """Words of a script; None stands for the end of a simple command."""
-    splitter = _Splitter()
-    for match in _TOKEN.finditer(script):
-        splitter.take(str(match.lastgroup), match[0])
-    splitter.end_word()
-    return splitter.found
-
-
-class _Splitter:
-    """Joins tokens to words; inside ``$( )`` everything belongs to the one word."""
-
-    def __init__(self) -> None:
-        self.found: list[str | None] = []
-        self._word: list[str] | None = None
-        self._nested = 0
-
-    def take(self, kind: str, text: str) -> None:
-        """Take the next token."""
-        if self._nested or kind == "substitution":
-            self._nested += text.endswith("(") - (text == ")")
-            self._append(text)
-        elif kind == "comment" and self._word is not None:
-            self._append(text.split(maxsplit=1)[0])  # a hash inside a word is no comment
-        elif kind in {"blank", "end", "comment"}:
-            self.end_word()
-            if kind != "blank":
-                self.found.append(None)
-        elif kind != "join":  # an escaped line end joins lines
-            self._append(_unquoted(kind, text))
-
-    def end_word(self) -> None:
-        """Close the word that is open."""
-        if self._word is not None:
-            self.found.append("".join(self._word))
-        self._word = None
-
-    def _append(self, text: str) -> None:
-        self._word = self._word or []
-        self._word.append(text)
-
-
-def _unquoted(kind: str, text: str) -> str:
-    if kind == "escape":
-        return text[1:]
-    if kind == "single":
-        return text[1:-1] if len(text) > 1 and text.endswith("'") else text[1:]
-    if kind == "double":
-        inner = text[1:-1] if len(text) > 1 and text.endswith('"') else text[1:]
-        return _ESCAPED.sub(r"\1", inner.replace("\\\n", ""))
-    return text
+    def _documents(self) -> None:
+        """Read the here-documents that were announced on the line that just ended."""
+        words = self._words
+        for last, tabs in self._expected:
+            lines: list[str] = []
+            while words.at < len(words.text):
+                end = words.text.find("\n", words.at)
+                line = words.text[words.at : end if end >= 0 else len(words.text)]
+                words.at = end + 1 if end >= 0 else len(words.text)
+                if (line.lstrip("\t") if tabs else line) == last:
+                    break
+                lines.append(line)
+            self._script.documents.append("\n".join(lines))
+        self._expected = []

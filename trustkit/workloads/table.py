@@ -29,6 +29,18 @@ class Command:
     scheme: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Accelerators:
+    """By what an accelerator is asked for; see the comments in ``table.v1.yaml`` for each member."""
+
+    resources: tuple[str, ...]
+    runtimes: tuple[str, ...]
+    devices: tuple[str, ...]
+    mounts: tuple[str, ...]
+    variables: tuple[str, ...]
+    no_devices: frozenset[str]
+
+
 @dataclass(frozen=True, eq=False)  # compared and cached by identity: there is one per document
 class Table:
     """How models are named; see the comments in ``table.v1.yaml`` for each member."""
@@ -48,6 +60,10 @@ class Table:
     code_calls: tuple[str, ...]
     images: tuple[tuple[str, tuple[str, ...]], ...]
     servers: frozenset[str]
+    tools: frozenset[str]
+    image_helpers: frozenset[str]
+    config_flags: frozenset[str]
+    switches: tuple[str, ...]
     initializers: frozenset[str]
     model_images: tuple[str, ...]
     value_variables: frozenset[str]
@@ -61,9 +77,7 @@ class Table:
     harmless_host_paths: tuple[str, ...]
     reference_attributes: frozenset[str]
     bucket_attributes: dict[str, str]
-    accelerators: tuple[str, ...]
-    accelerator_runtimes: tuple[str, ...]
-    accelerator_devices: tuple[str, ...]
+    accelerators: Accelerators
     reserved_prefix: str
     user_annotations: frozenset[str]
     ignored_annotations: frozenset[str]
@@ -83,9 +97,26 @@ class Table:
         return re.compile(rf"(?<![A-Za-z0-9_.+/-])(?:{prefixes}){_REST}", re.IGNORECASE)
 
     @functools.cached_property
+    def weights_pattern(self) -> re.Pattern[str]:
+        """Finds any ending of weights: a quick look before a text is taken apart."""
+        return re.compile("|".join(re.escape(ending) for ending in self.weights), re.IGNORECASE)
+
+    @functools.cached_property
+    def image_patterns(self) -> tuple[tuple[re.Pattern[str], tuple[str, ...]], ...]:
+        """The images of the table, as whole words: ``postgis`` is no ``tgi``."""
+        return tuple(
+            (re.compile(rf"(?<![a-z0-9]){re.escape(part)}(?![a-z0-9])"), program)
+            for part, program in self.images
+        )
+
+    @functools.cached_property
     def model_flags(self) -> frozenset[str]:
         """Every flag whose value can name a model."""
         return self.value_flags | self.pair_flags | self.json_flags
+
+    def is_switch(self, flag: str) -> bool:
+        """Say whether a flag of a server takes no value; a row that ends in a dash is how some start."""
+        return any(flag == row or (row.endswith("-") and flag.startswith(row)) for row in self.switches)
 
     @functools.cached_property
     def commands_by_program(self) -> dict[str, tuple[Command, ...]]:
@@ -155,6 +186,10 @@ def _table(top: strictjson.Fields, parts: list[strictjson.Fields]) -> Table:
         code_calls=tuple(_texts(top, "code_calls")),
         images=tuple((row["part"], tuple(row["program"])) for row in top.take("images", list)),
         servers=frozenset(_texts(top, "servers")),
+        tools=frozenset(_texts(top, "tools")),
+        image_helpers=frozenset(_texts(top, "image_helpers")),
+        config_flags=frozenset(_texts(flags, "config")),
+        switches=tuple(_texts(flags, "switches")),
         initializers=frozenset(_texts(top, "initializers")),
         model_images=tuple(_texts(top, "model_images")),
         value_variables=frozenset(_texts(environment, "value")),
@@ -168,12 +203,21 @@ def _table(top: strictjson.Fields, parts: list[strictjson.Fields]) -> Table:
         harmless_host_paths=tuple(_texts(volumes, "harmless_host_paths")),
         reference_attributes=frozenset(_texts(volumes, "reference_attributes")),
         bucket_attributes=cast("dict[str, str]", volumes.take("bucket_attributes", dict)),
-        accelerators=tuple(_texts(top, "accelerators")),
-        accelerator_runtimes=tuple(_texts(top, "accelerator_runtimes")),
-        accelerator_devices=tuple(_texts(top, "accelerator_devices")),
+        accelerators=_accelerators(top),
         reserved_prefix=top.take("reserved_prefix", str),
         user_annotations=frozenset(_texts(top, "user_annotations")),
         ignored_annotations=frozenset(_texts(top, "ignored_annotations")),
+    )
+
+
+def _accelerators(top: strictjson.Fields) -> Accelerators:
+    return Accelerators(
+        resources=tuple(_texts(top, "accelerators")),
+        runtimes=tuple(_texts(top, "accelerator_runtimes")),
+        devices=tuple(_texts(top, "accelerator_devices")),
+        mounts=tuple(_texts(top, "accelerator_mounts")),
+        variables=tuple(_texts(top, "device_variables")),
+        no_devices=frozenset(_texts(top, "no_devices")),
     )
 
 

@@ -93,9 +93,9 @@ def _csi(source: Object, place: str, notes: Notes) -> None:
 
 
 def _host_path(source: Object, place: str, notes: Notes) -> None:
-    path = posixpath.normpath(_text(source, "path") or "/")
+    path = posixpath.normpath("/" + _text(source, "path").lstrip("/"))
     harmless = any(path == known or path.startswith(f"{known}/") for known in notes.table.harmless_host_paths)
-    if not harmless and not path.startswith(notes.table.accelerator_devices):
+    if not harmless and not path.startswith(notes.table.accelerators.devices):
         _carrier(_text(source, "path") or "/", "hostpath", f"{place}.path", notes)
 
 

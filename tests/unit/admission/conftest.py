@@ -20,7 +20,7 @@ from admission.sidecar import Plan
 from admission.sidecar_config import SidecarConfig
 from trustkit import strictjson
 from trustkit.artifact.manifest import Manifest, Resource
-from trustkit.attest.bundle import Bundle, PublicKeyHint, bundle_to_bytes
+from trustkit.attest.bundle import Bundle, bundle_to_bytes
 from trustkit.attest.dsse import PAYLOAD_TYPE, Envelope, Signature, pae
 from trustkit.attest.predicates.model_signature import statement_of
 from trustkit.attest.statement import statement_to_bytes
@@ -93,7 +93,7 @@ class World:
         payload = statement_to_bytes(statement_of(manifest, "model"))
         chosen = signer or self.signer
         signature = Signature(chosen.sign(pae(PAYLOAD_TYPE, payload)), None)
-        bundle = Bundle(Envelope(payload, PAYLOAD_TYPE, (signature,)), PublicKeyHint(chosen.hint))
+        bundle = Bundle(Envelope(payload, PAYLOAD_TYPE, (signature,)), chosen.material)
         self.store.documents[path, "model.sig"] = bundle_to_bytes(bundle)
         return f"trust://{HOST}/{path}@{manifest.manifest_digest}"
 
@@ -104,6 +104,7 @@ class World:
             allowed_hosts=frozenset((HOST,)),
             document_max_bytes=1 << 20,
             cache=self.cache,
+            now=lambda: self.now,
         )
 
     def judge(self):

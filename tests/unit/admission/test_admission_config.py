@@ -13,7 +13,7 @@ from trustkit.errors import UsageError
 from trustkit.programs.settings import split_host_port
 
 GOOD = {
-    "tls": {"certificate": "tls.pem", "private_key": "tls.key"},
+    "tls": {"certificate": "tls.pem", "private_key": "tls.key", "client_ca": "apiserver.pem"},
     "policy": "policy.yaml",
     "svid_directory": "svid",
     "stores": [{"host": "store.ml:8443", "spiffe_id": "spiffe://demo.test/store"}],
@@ -37,9 +37,42 @@ def test_defaults_and_paths_relative_to_the_file():
     assert config.listen == "0.0.0.0:8443"
     assert config.policy == Path("/etc/x/policy.yaml")
     assert config.trust_bundle == Path("/etc/x/svid/bundle.pem")
-    assert config.tls.client_ca is None
+    assert config.tls.client_ca == Path("/etc/x/apiserver.pem")
     assert config.sidecar.command == ("trustkit-sidecar",)
     assert not config.strict_volumes
+
+
+TLS = {"certificate": "tls.pem", "private_key": "tls.key"}
+
+
+def test_answering_anybody_must_be_spelled_out():
+    assert loaded({**GOOD, "tls": {**TLS, "insecure_no_client_ca": True}}).tls.client_ca is None
+    same = {**TLS, "client_ca": "ca.pem", "insecure_no_client_ca": False}
+    assert loaded({**GOOD, "tls": same}).tls.client_ca == Path("/etc/x/ca.pem")
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {},
+        {"client_ca": ""},
+        {"insecure_no_client_ca": False},
+        {"client_ca": "", "insecure_no_client_ca": False},
+        {"client_ca": "ca.pem", "insecure_no_client_ca": True},
+    ],
+)
+def test_who_may_ask_has_no_default_and_one_answer(members):
+    with pytest.raises(UsageError) as caught:
+        loaded({**GOOD, "tls": {**TLS, **members}})
+    assert (caught.value.code, caught.value.evidence["field"]) == ("bad-config", "config.tls.client_ca")
+    assert "insecure_no_client_ca: true" in caught.value.message
+
+
+@pytest.mark.parametrize("value", [1, "true", [True]])
+def test_only_true_is_true(value):
+    with pytest.raises(UsageError) as caught:
+        loaded({**GOOD, "tls": {**TLS, "insecure_no_client_ca": value}})
+    assert caught.value.code == "bad-config"
 
 
 def test_file_then_environment_then_flags():

@@ -47,7 +47,14 @@ def test_a_good_configuration_is_valid_and_says_what_it_means(webhook):
 
 def crossed(webhook):
     """The certificate of one, the key of another."""
-    return {"tls": {"certificate": "tls/svid.pem", "private_key": "apiserver/svid_key.pem"}}
+    files = {"certificate": "tls/svid.pem", "private_key": "apiserver/svid_key.pem"}
+    return {"tls": {**files, "client_ca": "tls/bundle.pem"}}
+
+
+def open_to_anybody(webhook, **members):
+    """TLS of a webhook that was told, in so many words, to answer anybody."""
+    files = {"certificate": "tls/svid.pem", "private_key": "tls/svid_key.pem"}
+    return {"tls": {**files, "insecure_no_client_ca": True, **members}}
 
 
 crossed_tls = (crossed, 2, "bad-tls")
@@ -56,7 +63,8 @@ WRONG = [
     (lambda w: {"policy": "nowhere"}, 2, "no-such-file"),
     (lambda w: {"policy": str(w.folder)}, 3, "special-file"),
     (lambda w: {"record": "nowhere/record"}, 5, "record-failed"),
-    (lambda w: {"tls": {"certificate": "nowhere", "private_key": "tls/svid_key.pem"}}, 2, "bad-tls"),
+    (lambda w: {"tls": {"certificate": "tls/svid.pem", "private_key": "tls/svid_key.pem"}}, 2, "bad-config"),
+    (lambda w: {"tls": {**w.document()["tls"], "certificate": "nowhere"}}, 2, "bad-tls"),
     crossed_tls,
     (lambda w: {"stores": []}, 2, "bad-config"),
 ]
@@ -311,6 +319,22 @@ def test_callers_without_the_ca_s_certificate_are_refused(webhook, tools, served
         with pytest.raises((ssl.SSLError, ConnectionError)):
             webhook.ask(served[1], tools.review(tools.pod()), context=context)
     assert webhook.ask(served[1], tools.review(tools.pod("--model", "x/y")))[0] == 200
+
+
+def test_answering_anybody_is_said_at_every_start(webhook, tools):
+    said = "trustkit-admission: warning: whoever reaches the port may ask"
+    done = webhook.run("check-config", "--config", webhook.config(**open_to_anybody(webhook)))
+    assert done.returncode == 0
+    assert done.stderr.startswith(said)
+    assert done.stderr.endswith("[insecure-no-client-ca]\n")
+    for _ in range(2):
+        process, address, _ = webhook.serve(**open_to_anybody(webhook))
+        with process:
+            context = webhook.context(certificate=False)
+            assert webhook.ask(address, tools.review(tools.pod("run")), context=context)[0] == 200
+            assert process.end(signal.SIGTERM) == 0
+        assert process.complained.startswith(said)
+        assert process.complained.count("\n") == 1
 
 
 def test_nothing_older_than_tls_1_3_is_spoken(webhook, tools, served):

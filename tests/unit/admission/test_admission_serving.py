@@ -1,32 +1,40 @@
-"""What a caller may take of the real server on a real socket: heads bounded in bytes, number and time."""
+"""What a caller may take of the real server on a real socket: heads, times, and a place."""
 
-import asyncio
 import contextlib
-import logging
+import dataclasses
 import socket
+import ssl
 import threading
 
 import pytest
 
-from admission import serving
 from admission.app import health_app
-from admission.serving import MAX_HEAD_BYTES, MAX_HEADERS
+from admission.serving import HEALTH_LIMITS, KEEP_ALIVE_SECONDS, MAX_CONNECTIONS, webhook_limits
+from trustkit.spiffe.door import Door, keep_open
 from trustkit.spiffe.listening import address_of, bound
+
+MAX_HEAD_BYTES = HEALTH_LIMITS.head_bytes
+MAX_HEADERS = HEALTH_LIMITS.headers
+HASTY = dataclasses.replace(HEALTH_LIMITS, arrival_seconds=0.2)
+ONE = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"
 
 
 @contextlib.contextmanager
-def running(app):
-    """Run one server of the face in a thread of its own; it says nothing on stderr."""
-    logging.getLogger("uvicorn").addHandler(logging.NullHandler())
-    listener, server = bound("127.0.0.1:0"), serving._server(app, None)
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])))
+def running(app, limits=HEALTH_LIMITS):
+    """Keep one plain door open in a thread of its own; it says nothing on stderr."""
+    listener, stop, ready = bound("127.0.0.1:0"), threading.Event(), threading.Event()
+    address = address_of(listener)
+    door = Door(app, lambda: None, limits)
+    thread = threading.Thread(target=keep_open, args=([(door, listener)], ready.set, stop))
     thread.start()
     try:
-        yield address_of(listener)
+        assert ready.wait(20)
+        assert door.open
+        yield address
     finally:
-        server.should_exit = True
+        stop.set()
         thread.join(30)
-        listener.close()
+        assert not door.open
 
 
 @pytest.fixture(scope="module")
@@ -108,27 +116,93 @@ def test_a_long_body_is_no_long_head():
 
 
 @pytest.mark.parametrize("begun", [b"", b"G", b"GET /healthz HTTP/1.1\r\nhost:"])
-def test_a_head_has_its_time_and_no_more(monkeypatch, begun):
-    monkeypatch.setattr(serving, "HEAD_SECONDS", 0.2)
-    one = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"
-    with running(health_app(lambda: True)) as address:
+def test_a_head_has_its_time_and_no_more(begun):
+    with running(health_app(lambda: True), HASTY) as address:
         assert said(address, begun) in {b"", b"reset"}
         if begun:
-            answer = said(address, one, begun)
+            answer = said(address, ONE, begun)
             assert answer == b"reset" or answer.count(b"HTTP/1.1 200 OK") == 1
 
 
-def test_the_next_request_may_take_longer_to_begin_than_a_head(monkeypatch):
+def test_a_head_that_dribbles_has_no_more_time():
+    with running(health_app(lambda: True), HASTY) as address:
+        host, _, port = address.rpartition(":")
+        with socket.create_connection((host, int(port)), timeout=20) as plain:
+            assert _cut(plain, b"GET /healthz HTTP/1.1\r\nx: " + b"y" * 1000)
+
+
+def _cut(plain, sent):
+    """Send byte by byte; say whether the other side ended it before the last."""
+    try:
+        for byte in sent:
+            plain.sendall(bytes((byte,)))
+            threading.Event().wait(0.02)
+    except OSError:
+        return True
+    return False
+
+
+def test_the_next_request_may_take_longer_to_begin_than_a_head():
     """A kept connection is idle, not late: the API server keeps its own for a minute and a half."""
-    monkeypatch.setattr(serving, "HEAD_SECONDS", 0.2)
-    one = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"
-    with running(health_app(lambda: True)) as address:
+    with running(health_app(lambda: True), HASTY) as address:
         host, _, port = address.rpartition(":")
         with socket.create_connection((host, int(port)), timeout=20) as plain:
             for pause in (0.5, 0.5, 0):
-                plain.sendall(one)
+                plain.sendall(ONE)
                 answer = b""
                 while not answer.endswith(b"ok\n"):
                     answer += plain.recv(65536)
                 assert answer.startswith(b"HTTP/1.1 200")
                 threading.Event().wait(pause)
+
+
+def test_the_probes_get_in_however_many_say_nothing(estates):
+    patient = dataclasses.replace(HEALTH_LIMITS, arrival_seconds=100.0)
+    with running(health_app(lambda: True), patient) as address, contextlib.ExitStack() as idle:
+        host, _, port = address.rpartition(":")
+        for _ in range(3 * patient.connections):
+            idle.enter_context(socket.create_connection((host, int(port)), timeout=20))
+        assert estates.probe(address, "/healthz") == 200
+
+
+def test_a_webhook_full_of_idle_connections_lets_the_api_server_in(webhook, tools):
+    """Whoever reaches the port, here with a certificate too, keeps connections and asks nothing more."""
+    process, address, _ = webhook.serve()
+    context, port = webhook.context(), int(address.rpartition(":")[2])
+    pod = tools.review(tools.pod("run"))
+    kept = b"POST /nowhere HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n"
+    with process, contextlib.ExitStack() as stack:
+
+        def dial():
+            plain = socket.create_connection(("127.0.0.1", port), timeout=20)
+            return stack.enter_context(context.wrap_socket(plain, server_hostname="localhost"))
+
+        connections = [dial() for _ in range(MAX_CONNECTIONS)]
+        for tls in connections:
+            tls.sendall(kept)
+            assert tls.recv(4096).startswith(b"HTTP/1.1 404 ")
+        for _ in range(50):
+            stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20))
+        for _ in range(3):
+            assert webhook.ask(address, pod)[0] == 200
+        assert _ended(connections[0]), "the longest idle made room"
+        connections[-1].settimeout(0.5)
+        assert not _ended(connections[-1]), "the last one stayed"
+
+
+def _ended(tls):
+    try:
+        while tls.recv(4096):
+            pass
+    except TimeoutError:
+        return False
+    except (ssl.SSLError, ConnectionError):
+        return True
+    return True
+
+
+def test_what_a_webhook_allows_its_callers():
+    limits = webhook_limits(5.0)
+    assert limits.handshake_seconds <= limits.arrival_seconds == 10.0
+    assert limits.idle_seconds == KEEP_ALIVE_SECONDS > 90
+    assert webhook_limits(30.0).arrival_seconds == 35.0

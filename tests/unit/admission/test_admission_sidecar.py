@@ -6,6 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from admission.evidence import remedy_for
 from admission.sidecar import injection_for, millicores, quantity
 from trustkit.workloads.sidecars import sidecars_of
 
@@ -159,6 +160,106 @@ def test_altered(world, admitted, change, hook):
     assert not verdict.allowed
     assert "sidecar-altered" in codes(verdict)
     assert verdict.patch == ()
+
+
+def early(pod, **members):
+    """Put an init container before the sidecar, as another webhook would."""
+    container = {"name": "early", "image": "i", **members}
+    pod["spec"]["initContainers"].insert(0, container)
+    return container
+
+
+def port_of(pod):
+    return sidecars_of(pod["spec"])[0].container["startupProbe"]["httpGet"]["port"]
+
+
+EXPOSED = {
+    "the node's network": lambda p: p["spec"].update(hostNetwork=True),
+    "a native sidecar before it on its port": lambda p: early(
+        p, restartPolicy="Always", ports=[{"containerPort": port_of(p)}]
+    ),
+    "a native sidecar after it on its port": lambda p: p["spec"]["initContainers"].append(
+        {
+            "name": "w",
+            "restartPolicy": "Always",
+            "ports": [{"containerPort": 1}, {"containerPort": port_of(p)}],
+        }
+    ),
+    "a container on its port": lambda p: app(p).update(ports=[{"containerPort": port_of(p), "name": "http"}]),
+}
+LATE = {
+    "it mounts the model": lambda p: early(p, volumeMounts=copy.deepcopy(app(p)["volumeMounts"])),
+    "it names the path": lambda p: early(p, args=["--model", app(p)["args"][1]]),
+    "it names the folder in a script": lambda p: early(
+        p, command=["sh", "-c", f"ls {app(p)['volumeMounts'][0]['mountPath']}"]
+    ),
+    "it names a path below in a variable": lambda p: early(
+        p, env=[{"name": "M", "value": app(p)["args"][1] + "/x"}]
+    ),
+    "it is a native sidecar": lambda p: early(
+        p, restartPolicy="Always", volumeMounts=copy.deepcopy(app(p)["volumeMounts"])
+    ),
+}
+
+
+@pytest.mark.parametrize("hook", ["mutate", "validate"])
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [(change, "sidecar-exposed") for change in EXPOSED.values()]
+    + [(change, "sidecar-late") for change in LATE.values()],
+    ids=[*EXPOSED, *LATE],
+)
+def test_nobody_answers_for_a_sidecar_or_uses_a_model_before_it_is_there(world, admitted, change, code, hook):
+    change(admitted)
+    verdict = world.ask(admitted, hook)
+    assert (verdict.allowed, verdict.patch) == (False, ())
+    assert code in codes(verdict)
+    [violation] = [violation for violation in verdict.violations if violation.code == code]
+    assert violation.remedy == remedy_for(code) != remedy_for("no-such-code")
+
+
+def test_other_ports_other_volumes_and_users_that_come_later_are_borne(world, admitted):
+    early(
+        admitted,
+        restartPolicy="Always",
+        ports=[{"containerPort": port_of(admitted) + 1}],
+        args=["/trustkit/models", "trustkit"],
+        volumeMounts=[{"name": "scratch", "mountPath": "/scratch"}],
+    )
+    admitted["spec"]["initContainers"].append(
+        {"name": "late", "image": "i", "volumeMounts": copy.deepcopy(app(admitted)["volumeMounts"])}
+    )
+    admitted["spec"].update(hostNetwork=False)
+    app(admitted).update(ports=None)
+    early(admitted, ports=[None, {"hostPort": port_of(admitted)}, {"containerPort": str(port_of(admitted))}])
+    assert world.ask(admitted, "validate").allowed
+
+
+def test_every_sidecar_has_its_port_and_its_place(world, tools):
+    one, two = world.publish("a/1"), world.publish("b/1", content=b"2")
+    pod = tools.pod("--model", one, "--draft-model", two)
+    after = tools.applied(pod, world.ask(pod).patch)
+    assert world.ask(after, "validate").allowed
+    second = after["spec"]["initContainers"][1]
+    port = second["startupProbe"]["httpGet"]["port"]
+    app(after)["ports"] = [{"containerPort": port}]
+    assert codes(world.ask(after, "validate")) == ["sidecar-exposed"]
+    del app(after)["ports"]
+    mounts = app(after)["volumeMounts"]
+    between = {"name": "between", "image": "i", "volumeMounts": [copy.deepcopy(mounts[0])]}
+    after["spec"]["initContainers"].insert(1, between)
+    assert world.ask(after, "validate").allowed
+    between["volumeMounts"] = [copy.deepcopy(mounts[1])]
+    assert codes(world.ask(after, "validate")) == ["sidecar-late"]
+
+
+def test_a_pod_in_the_nodes_network_is_told_before_anything_is_injected(world, tools):
+    pod = tools.pod("--model", world.publish("a/1"), hostNetwork=True)
+    verdict = world.ask(pod)
+    assert (codes(verdict), verdict.patch) == (["sidecar-exposed"], ())
+    agent = tools.pod(hostNetwork=True)
+    agent["spec"]["containers"][0]["image"] = "node-agent:1"
+    assert world.ask(agent).allowed
 
 
 def test_a_sidecar_for_a_model_that_is_not_proven_is_a_decoy(world, tools, admitted):

@@ -11,7 +11,7 @@ from blake3 import blake3
 
 from trustkit.artifact import hashing
 from trustkit.artifact.files import stamp_of
-from trustkit.artifact.hashing import hash_units, manifest_of, units_of
+from trustkit.artifact.hashing import hash_values, manifest_of, units_of
 from trustkit.artifact.manifest import Resource
 from trustkit.artifact.tree import scan
 from trustkit.digest import digest_of
@@ -55,6 +55,40 @@ def test_a_file_longer_than_real_buffers(tmp_path):
         assert manifest_of(tree).resources == (Resource("f", digest_of(raw)),)
 
 
+@pytest.mark.parametrize("algorithm", ["sha256", "blake2b", "blake3"])
+@pytest.mark.parametrize("workers", [1, 2, 5])
+@pytest.mark.parametrize("sizes", [(1000,), (1000, 10), (600, 600), (500, 500, 500), (10, 0)])
+def test_a_unit_with_more_than_its_share_is_read_ahead(sizes, workers, algorithm, tmp_path, monkeypatch):
+    """Which of them that are must not show in any digest."""
+    monkeypatch.setattr(hashing, "LARGE", 100)
+    monkeypatch.setattr(hashing, "WIDE_BUFFER", SMALL)
+    alone = []
+    real = hashing.Ahead
+    monkeypatch.setattr(
+        hashing, "Ahead", lambda stream, **how: alone.append(stream.name) or real(stream, **how)
+    )
+    raws = {f"f{number}": os.urandom(size) for number, size in enumerate(sizes)}
+    for name, raw in raws.items():
+        (tmp_path / name).write_bytes(raw)
+    with scan(tmp_path) as tree:
+        found = manifest_of(tree, algorithm=algorithm, workers=workers).resources
+    assert {resource.name: resource.digest for resource in found} == {
+        name: digest_of(raw, algorithm) for name, raw in raws.items()
+    }
+    share = sum(sizes) / workers
+    assert sorted(alone) == [name for name, raw in raws.items() if len(raw) >= 100 and len(raw) > share]
+
+
+@pytest.mark.parametrize("workers", [1, 2, 4, 64, 1000])
+def test_all_buffers_together_stay_small(workers):
+    """On however many cores, with as many files, each of them large or not."""
+    lanes = max(workers, hashing.READS_IN_FLIGHT)
+    wide = hashing._fitting(hashing.WIDE_BUFFER, hashing.READERS * lanes)
+    floor = 64 << 10
+    assert wide * hashing.READERS * lanes <= max(hashing.MEMORY, floor * hashing.READERS * lanes)
+    assert hashing._fitting(hashing.BUFFER, lanes) * lanes <= max(hashing.MEMORY, floor * lanes)
+
+
 @pytest.mark.parametrize("workers", [1, 2, 8])
 def test_shards_tile_every_file(workers, tmp_path, grow, small_buffer):
     table = {"a": os.urandom(250), "b/c": b"", "exact": os.urandom(200), "one": b"1"}
@@ -84,10 +118,9 @@ def test_units_come_in_one_order(tmp_path, grow):
         assert [(unit.file.name, unit.start, unit.end) for unit in units] == [
             *(("a", 0, 2), ("b", 0, 2), ("b", 2, 3), ("c", 0, 0))
         ]
-        assert hash_units(tree, units, algorithm="sha256", workers=3) == [
-            digest_of(raw) for raw in (b"12", b"12", b"3", b"")
-        ]
-        assert hash_units(tree, [], algorithm="sha256", workers=3) == []
+        found = hash_values(tree, units, algorithm="sha256", workers=3)
+        assert found == b"".join(digest_of(raw).value for raw in (b"12", b"12", b"3", b""))
+        assert hash_values(tree, [], algorithm="sha256", workers=3) == b""
 
 
 @pytest.mark.parametrize("size", [0, -1, None])
@@ -206,6 +239,21 @@ def terabyte(tmp_path):
     return tmp_path
 
 
+@pytest.mark.parametrize("algorithm", ["sha256", "blake3"])
+def test_ctrl_c_ends_reading_ahead(algorithm, terabyte):
+    """One large file: read by threads of its own, hashed by another, and all of them end."""
+    sent = iter([signal.SIGINT])
+
+    def progress(size):
+        for number in sent:
+            signal.pthread_kill(threading.main_thread().ident, number)
+
+    before = threading.active_count()
+    with scan(terabyte) as tree, pytest.raises(KeyboardInterrupt):
+        manifest_of(tree, algorithm=algorithm, workers=4, progress=progress)
+    assert threading.active_count() == before
+
+
 def test_an_error_ends_the_work_on_other_files(terabyte, refused):
     (terabyte / "f").write_bytes(b"x")
     with scan(terabyte) as tree:
@@ -240,3 +288,13 @@ def test_a_stamp_is_of_one_file(tmp_path):
     one, other = (stamp_of((tmp_path / name).stat()) for name in "ab")
     assert one == stamp_of((tmp_path / "a").stat())
     assert one != other
+
+
+def test_units_of_whole_files_are_a_sequence(tmp_path, grow):
+    with scan(grow(tmp_path / "model", {"b": b"123", "a": b"12", "c": b""})) as tree:
+        units = units_of(tree.files, method="files", shard_size=None)
+        assert units[:] == list(units) == units_of(list(tree.files), method="files", shard_size=None)[:]
+        assert [(unit.file.name, unit.size) for unit in units] == [("a", 2), ("b", 3), ("c", 0)]
+        assert hash_values(
+            tree, units_of(list(tree.files), method="files", shard_size=None), algorithm="sha256", workers=1
+        ) == hash_values(tree, units, algorithm="sha256", workers=2)

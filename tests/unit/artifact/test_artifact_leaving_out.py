@@ -31,6 +31,20 @@ def test_git_where_it_is_and_only_at_the_root(model, grow, tmp_path):
     assert names(model, tmp_path / "x") == (".github", ".gitignore", *OURS)
 
 
+@pytest.mark.parametrize(
+    ("git", "found"),
+    [
+        ("present", (".gitignore",)),
+        ("always", (".git", ".gitattributes", ".github", ".gitignore")),
+        ("never", ()),
+    ],
+)
+def test_git_s_names_as_the_caller_says(git, found, model, grow, tmp_path):
+    grow(model, {".gitignore": b""})
+    assert left_out(model, tmp_path / "x", (), most=100, git=git) == (*found, *OURS)
+    assert left_out(model / "a.bin", tmp_path / "x", (), most=100, git=git) == OURS
+
+
 def test_what_was_asked(model, tmp_path):
     assert names(model, tmp_path / "x", ["sub/", "b.bin", "b.bin"]) == ("b.bin", *OURS, "sub")
 
@@ -65,6 +79,19 @@ def test_a_folder_under_one_of_our_names(name, model, tmp_path, refused):
     assert hiding_place(model) == name
     with refused(FormatError, "special-file"):
         names(model, tmp_path / "x")
+
+
+@pytest.mark.parametrize("name", [".gitattributes", ".gitignore"])
+def test_a_folder_under_a_name_that_git_has_for_a_file(name, model, tmp_path, refused):
+    (model / name).mkdir()
+    assert hiding_place(model) is None
+    assert hiding_place(model, (".git", name)) == name
+    with refused(FormatError, "special-file"):
+        names(model, tmp_path / "x")
+    (model / name).rmdir()
+    (model / name).write_bytes(b"")
+    assert hiding_place(model, (name,)) is None
+    assert name in names(model, tmp_path / "x")
 
 
 def test_names_that_leave_nothing_out(model):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from trustkit.artifact import walk
 from trustkit.artifact.tree import scan
 from trustkit.artifact.walk import Rules, Walk
 from trustkit.errors import FormatError, LimitError, UnavailableError
@@ -212,3 +213,45 @@ def test_a_blob_replaced_after_the_walk_is_noticed(cache):
         (cache / "blobs" / "aa").symlink_to("sub/bb")
         with pytest.raises(Exception, match="file-changed"):
             contents(tree)
+
+
+def fanning_out(folder, levels):
+    """Folders that each link twice to the next: a path for every choice, and a handful of entries."""
+    for level in range(levels):
+        here = folder / f"d{level}"
+        here.mkdir()
+        for side in "ab":
+            (here / side).symlink_to(f"../d{level + 1}")
+    (folder / f"d{levels}").mkdir()
+    (folder / f"d{levels}" / "file").write_bytes(b"x")
+    return folder
+
+
+def test_links_that_multiply_end_at_a_cap(tmp_path, refused):
+    with refused(LimitError, "too-many-links") as caught:
+        scan(fanning_out(tmp_path, 40), allow_symlinks=True)
+    assert caught.value.evidence["limit"] == walk.MAX_LINKED_FOLDERS
+
+
+def test_as_many_linked_folders_as_the_cap_are_entered(tmp_path, monkeypatch, refused):
+    fanning_out(tmp_path, 3)  # 2 + 6 + 14 ways lead through a link to a folder
+    monkeypatch.setattr(walk, "MAX_LINKED_FOLDERS", 22)
+    with scan(tmp_path, allow_symlinks=True) as tree:
+        assert len(tree.files) == 15
+    monkeypatch.setattr(walk, "MAX_LINKED_FOLDERS", 21)
+    with refused(LimitError, "too-many-links"):
+        scan(tmp_path, allow_symlinks=True)
+
+
+def test_what_is_skipped_is_skipped_where_a_linked_folder_shows_it_again(model, linked):
+    linked("sub")
+    with scan(model, allow_symlinks=True, skip=frozenset({"sub/b.bin"})) as tree:
+        assert [file.name for file in tree.files] == ["a.bin", "link/deep/c.bin", "sub/deep/c.bin"]
+        tree.check_unchanged()
+
+
+def test_a_link_to_what_is_skipped_is_a_file_of_its_own(model, linked):
+    """Under that name a loader would find it, and nobody signed the name."""
+    linked("sub/b.bin")
+    with scan(model, allow_symlinks=True, skip=frozenset({"sub/b.bin"})) as tree:
+        assert [file.name for file in tree.files] == ["a.bin", "link", "sub/deep/c.bin"]

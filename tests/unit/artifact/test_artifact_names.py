@@ -2,8 +2,16 @@
 
 import pytest
 
-from trustkit.artifact.names import MAX_BYTES, MAX_LEVELS, check_distinct, check_name, folded
-from trustkit.errors import FormatError, LimitError
+from trustkit.artifact.names import (
+    MAX_BYTES,
+    MAX_LEVELS,
+    Names,
+    check_distinct,
+    check_name,
+    check_names,
+    folded,
+)
+from trustkit.errors import FormatError, LimitError, TrustkitError
 
 E_ACUTE = "\N{LATIN SMALL LETTER E WITH ACUTE}"
 COMBINING = "e\N{COMBINING ACUTE ACCENT}"
@@ -138,6 +146,146 @@ def test_names_that_can_live_together(names):
     check_distinct(names)
 
 
+def test_names_that_nobody_checked_are_told_apart_all_the_same(refused):
+    check_distinct(["a\nb", "a", "b"])
+    with refused(FormatError, "name-twins"):
+        check_distinct(["a\nB", "A\nb"])
+
+
 def test_folding_is_a_projection():
     for name in ("AbC", E_ACUTE, COMBINING, "\N{LATIN CAPITAL LETTER I WITH DOT ABOVE}", "\N{KELVIN SIGN}"):
         assert folded(folded(name)) == folded(name)
+
+
+GOOD = [
+    "a",
+    "a/b",
+    "d.e/f",
+    "...",
+    "..a",
+    "x" * 600,
+    "x" * 601,
+    E_ACUTE,
+    "a b",
+    "/".join("d" * MAX_LEVELS),
+    "~",
+]
+
+
+def test_many_good_names_are_good():
+    check_names(GOOD)
+    for name in GOOD:
+        check_names([name, "z"])
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "/",
+        "/a",
+        "a/",
+        "a//b",
+        ".",
+        "..",
+        "./a",
+        "../a",
+        "a/.",
+        "a/..",
+        "a/./b",
+        "a/../b",
+        "a\\b",
+        "a\nb",
+        "a\tb",
+        "a\x7fb",
+        "\x00",
+        "a\x85b",
+        "\ud800",
+        "a\N{RIGHT-TO-LEFT OVERRIDE}b",
+        "x" * (MAX_BYTES + 1),
+        "/".join("d" * (MAX_LEVELS + 1)),
+    ],
+)
+def test_one_bad_name_among_many_is_refused_as_alone(name):
+    with pytest.raises(TrustkitError) as alone:
+        check_name(name)
+    for names in ([name], [name, "a"], ["a", name], ["a", name, "b"], [E_ACUTE, name, "b"]):
+        with pytest.raises(TrustkitError) as among:
+            check_names(names)
+        assert (among.value.code, among.value.evidence) == (alone.value.code, alone.value.evidence)
+
+
+def test_no_names_are_good():
+    check_names([])
+
+
+def test_twins_are_found_among_thousands(refused):
+    names = [f"d{number % 100}/{number:05}.bin" for number in range(10_000)]
+    check_distinct(names)
+    check_distinct([name.upper() for name in names])
+    for odd in ("D7/00007.bin", "d7/00007.BIN", "d7/00007.bin/x", "D7/new", "d7"):
+        for place in (0, 5000, 10_000):
+            with refused(FormatError, "name-twins"):
+                check_distinct([*names[:place], odd, *names[place:]])
+    with refused(FormatError, "duplicate-name"):
+        check_distinct([*names, names[0]])
+
+
+def test_twins_are_named_as_far_as_they_clash(refused):
+    for names, twins in (
+        (["A/b/x", "A/B/y"], {"A/b", "A/B"}),
+        (["a/x", "A/x/y"], {"a/x", "A/x/"}),
+        (["a/x", "a/X"], {"a/x", "a/X"}),
+    ):
+        with refused(FormatError, "name-twins") as caught:
+            check_distinct(names)
+        assert {caught.value.evidence["name"], caught.value.evidence["twin"]} == twins
+
+
+MANY = [f"d/{number}{E_ACUTE if number % 3 else ''}" for number in range(9000)]
+
+
+@pytest.mark.parametrize("listed", [[], ["a"], ["b", "a", "a"], ["", ""], MANY, [name[:3] for name in MANY]])
+def test_names_in_one_text_are_a_sequence_of_names(listed):
+    found = Names(listed)
+    assert (list(found), len(found)) == (listed, len(listed))
+    for part in (
+        slice(None),
+        slice(1, 3),
+        slice(-2, None),
+        slice(5, 1),
+        slice(None, None, -1),
+        slice(4000, 5000),
+    ):
+        assert found[part] == listed[part]
+    for place in (0, 1, -1, len(listed) // 2):
+        if -len(listed) <= place < len(listed):
+            assert found[place] == listed[place]
+    for place in (len(listed), -len(listed) - 1):
+        with pytest.raises(IndexError):
+            found[place]
+    assert found.in_order() == (listed == sorted(listed))
+
+
+@pytest.mark.parametrize("more", [["c"], ["c", "d"], [E_ACUTE, "c"], MANY, [""], ["", "x", ""]])
+def test_names_are_added_one_by_one_or_together(more):
+    for start in ([], ["a"], ["a", "b"]):
+        together, one_by_one = Names(start), Names(start)
+        together.extend(more)
+        for name in more:
+            one_by_one.append(name)
+        assert list(together) == list(one_by_one) == [*start, *more]
+        assert [together[place] for place in range(len(together))] == [*start, *more]
+
+
+def test_nothing_is_added_as_nothing():
+    found = Names(["a"])
+    found.extend([])
+    assert list(found) == ["a"]
+
+
+def test_names_that_nobody_checked_are_not_taken():
+    with pytest.raises(ValueError, match="checked"):
+        Names(["a\nb"])
+    with pytest.raises(ValueError, match="checked"):
+        Names().extend(["a", "b\nc"])

@@ -65,9 +65,10 @@ def test_the_tree_stays_what_was_opened(model):
 def test_what_is_ignored_is_listed_and_not_entered(model, grow):
     grow(model, {"git/x": b"", "git/y/z": b"", "gitx": b"", "sub/git": b"", "one": b"", "z": b""})
     (model / "git" / "link").symlink_to("/etc")
-    os.mkfifo(model / "pipe")
-    with scan(model, ignore=("z", "pipe", "git", "one", "absent", "sub/deep/c.bin")) as tree:
-        assert tree.ignored == ["git", "one", "pipe", "sub/deep/c.bin", "z"]
+    os.mkfifo(model / "git" / "pipe")
+    (model / "link").symlink_to("/etc")
+    with scan(model, ignore=("z", "link", "git", "one", "absent", "sub/deep/c.bin")) as tree:
+        assert tree.ignored == ["git", "link", "one", "sub/deep/c.bin", "z"]
         assert names(tree) == ["a.bin", "gitx", "sub/b.bin", "sub/git"]
         assert tree.ignores("git")
         assert tree.ignores("git/y/z")
@@ -460,3 +461,55 @@ def test_no_descriptor_left_is_not_a_verdict(left, model, refused, descriptors):
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         for descriptor in spare:
             os.close(descriptor)
+
+
+def test_what_lies_under_an_ignored_path_is_ignored_and_nothing_beside_it(model, grow):
+    grow(model, {"sub-x": b"", "sub.x/a": b""})
+    with scan(model, ignore=("sub", "a.bin")) as tree:
+        assert tree.ignored == ["a.bin", "sub"]
+        assert all(map(tree.ignores, ["sub", "sub/b.bin", "sub/deep/c.bin", "sub/none", "a.bin", "a.bin/x"]))
+        assert not any(map(tree.ignores, ["", "su", "sub-x", "sub.x/a", "a", "x/sub", "x/a.bin", "zz"]))
+
+
+def test_a_pipe_is_refused_where_it_is_ignored_too(model, refused):
+    os.mkfifo(model / "pipe")
+    with refused(FormatError, "special-file"):
+        scan(model, ignore=("pipe",))
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        (lambda model: (model / "sub/new").touch(), "sub/new"),
+        (lambda model: (model / "sub/b.bin").unlink(), "sub/b.bin"),
+        (lambda model: (model / "a.bin").write_bytes(b"xxx"), "a.bin"),
+        (lambda model: (model / "a.bin").rename(model / "zz"), "a.bin"),
+        (lambda model: (model / "git").mkdir(), "git"),
+        (lambda model: (model / "link").symlink_to("a.bin"), "link"),
+        (lambda model: [(model / f"n{number}").touch() for number in range(3)], "n0"),
+    ],
+)
+def test_whatever_changed_is_named_by_a_second_look(model, change, name):
+    with scan(model, ignore=("git",)) as tree:
+        tree.check_unchanged()
+        change(model)
+        with pytest.raises(VerificationError) as caught:
+            tree.check_unchanged()
+        assert (caught.value.code, caught.value.evidence) == ("file-changed", {"name": name})
+
+
+def test_a_second_look_at_names_in_another_order_than_the_walk_s(tmp_path, grow):
+    """The walk comes to ``a-b`` before ``a/x``, and so do names; ``a.b`` and ``a0`` it meets elsewhere."""
+    root = grow(tmp_path / "model", dict.fromkeys(("a/x", "a-b", "a.b", "a0", "a/a/x", "a/a-x"), b""))
+    with scan(root) as tree:
+        assert names(tree) == sorted(names(tree))
+        tree.check_unchanged()
+
+
+def test_a_second_look_at_a_single_file(model):
+    with scan(model / "a.bin") as tree:
+        tree.check_unchanged()
+        (model / "a.bin").write_bytes(b"longer")
+        with pytest.raises(VerificationError) as caught:
+            tree.check_unchanged()
+        assert caught.value.evidence == {"name": "a.bin"}

@@ -1,9 +1,12 @@
 """Bundles: every writer's form is read, anything else is refused before it costs."""
 
+import copy
 import hashlib
+import json
 
 import pytest
 
+from trustkit.attest import bundle as bundles
 from trustkit.attest.bundle import (
     MAX_CERTIFICATES,
     MAX_ENTRIES,
@@ -13,11 +16,20 @@ from trustkit.attest.bundle import (
     PublicKeyHint,
     bundle_to_bytes,
     parse_bundle,
+    with_signature,
 )
 from trustkit.attest.dsse import PAYLOAD_TYPE, Envelope, Signature
 from trustkit.errors import FormatError, LimitError
 
 CERTIFICATE = {"rawBytes": "QUJD"}
+
+
+@pytest.fixture(autouse=True, params=["at once", "payload cut out"])
+def way(request, monkeypatch):
+    """Small bundles are parsed at once, and of large ones the payload is cut out: to the same end."""
+    if request.param == "payload cut out":
+        monkeypatch.setattr(bundles, "_LARGE", 0)
+    return request.param
 
 
 @pytest.fixture
@@ -73,10 +85,86 @@ def test_what_is_written_byte_for_byte():
     assert parse_bundle(written).envelope.payload == b"{}"
 
 
-def test_bundles_with_certificates_are_not_written():
-    envelope = Envelope(b"{}", PAYLOAD_TYPE, (Signature(b"abc"),))
+SIGNED = Envelope(b"{}", PAYLOAD_TYPE, (Signature(b"abc"),))
+
+
+@pytest.mark.parametrize("length", [*range(1, 20), 5000, 5001, 5002])
+def test_a_payload_is_written_in_pieces_as_it_would_be_at_once(monkeypatch, b64, length):
+    monkeypatch.setattr(bundles, "_TRIPLES", 6)
+    payload = bytes(number % 251 for number in range(length))
+    envelope = Envelope(payload, PAYLOAD_TYPE, (Signature(b"abc"),))
+    empty = bundle_to_bytes(Bundle(Envelope(b"", PAYLOAD_TYPE, envelope.signatures), PublicKeyHint("ab")))
+    at_once = empty.replace(b'"payload": ""', f'"payload": "{b64(payload)}"'.encode())
+    assert bundle_to_bytes(Bundle(envelope, PublicKeyHint("ab"))) == at_once
+
+
+def test_a_payload_of_several_pieces_is_read_as_it_was_written():
+    envelope = Envelope(b"a payload." * 200_000, PAYLOAD_TYPE, (Signature(b"abc", ""),))
+    assert parse_bundle(bundle_to_bytes(Bundle(envelope, PublicKeyHint("ab")))).envelope == envelope
+
+
+def test_a_certificate_bundle_is_written_leaf_first():
+    written = bundle_to_bytes(Bundle(SIGNED, CertificateChain((b"leaf", b"ca"))))
+    assert json.loads(written)["verificationMaterial"] == {
+        "x509CertificateChain": {"certificates": [{"rawBytes": "bGVhZg=="}, {"rawBytes": "Y2E="}]},
+        "tlogEntries": [],
+    }
+    assert parse_bundle(written).material == CertificateChain((b"leaf", b"ca"))
+
+
+@pytest.mark.parametrize(
+    ("chain", "kind", "code"),
+    [
+        (CertificateChain((b"der",), keyless=True), FormatError, "unsupported-material"),
+        (CertificateChain(()), FormatError, "no-certificates"),
+        (CertificateChain((b"",)), FormatError, "bad-material"),
+        (CertificateChain((b"der",) * 11), LimitError, "chain-too-long"),
+    ],
+)
+def test_what_would_not_be_read_is_not_written(chain, kind, code):
+    with pytest.raises(kind) as caught:
+        bundle_to_bytes(Bundle(SIGNED, chain))
+    assert caught.value.code == code
+
+
+@pytest.mark.parametrize("material", [PublicKeyHint("ab" * 32), CertificateChain((b"leaf",))])
+def test_a_signature_is_added_at_the_end_and_nothing_else_changes(material):
+    before = bundle_to_bytes(Bundle(SIGNED, material))
+    after = json.loads(with_signature(before, Signature(b"second")))
+    assert after["dsseEnvelope"]["signatures"].pop() == {"keyid": "", "sig": "c2Vjb25k"}
+    assert after == json.loads(before)
+    two = Envelope(b"{}", PAYLOAD_TYPE, (*SIGNED.signatures, Signature(b"second")))
+    assert with_signature(before, Signature(b"second")) == bundle_to_bytes(Bundle(two, material))
+
+
+def test_what_is_added_to_is_kept_member_by_member(parse, bundle, to_bytes, material, envelope):
+    """A null key ID, a hint that an old bundle lacks, entries for another verifier: all stay."""
+    envelope["signatures"][0]["keyid"] = None
+    material["tlogEntries"] = [{"anything": [1, 2.5, None]}]
+    material["timestampVerificationData"] = {"rfc3161Timestamps": [{"signedTimestamp": "QQ=="}]}
+    before = copy.deepcopy(bundle)
+    after = json.loads(with_signature(to_bytes(bundle), Signature(b"second")))
+    assert len(after["dsseEnvelope"]["signatures"]) == 2
+    del after["dsseEnvelope"]["signatures"][1]
+    assert after == before
+
+
+def test_a_bundle_has_room_for_thirty_two_signatures():
+    raw = bundle_to_bytes(Bundle(SIGNED, PublicKeyHint("ab")))
+    for number in range(31):
+        raw = with_signature(raw, Signature(b"%d" % number))
+    assert len(parse_bundle(raw).envelope.signatures) == 32
+    with pytest.raises(LimitError) as caught:
+        with_signature(raw, Signature(b"too many"))
+    assert caught.value.code == "too-many-signatures"
+
+
+def test_a_keyless_bundle_takes_no_other_signature(bundle, to_bytes, material):
+    del material["publicKey"]
+    material["certificate"] = CERTIFICATE
+    material["tlogEntries"] = [{}]
     with pytest.raises(FormatError) as caught:
-        bundle_to_bytes(Bundle(envelope, CertificateChain((b"der",))))
+        with_signature(to_bytes(bundle), Signature(b"second"))
     assert caught.value.code == "unsupported-material"
 
 
@@ -121,7 +209,7 @@ def test_a_keyless_bundle_is_read_to_be_named(parse, material, stamps):
     material["tlogEntries"] = [{"logIndex": "1", "anything": [None]}]
     material["timestampVerificationData"] = stamps
     read = parse()
-    assert read.material == CertificateChain((b"ABC",))
+    assert read.material == CertificateChain((b"ABC",), keyless=True)
     assert (read.log_entries, read.timestamps) == (1, len(stamps.get("rfc3161Timestamps", [])))
 
 
@@ -327,11 +415,18 @@ def test_size_is_capped_before_parsing(bundle, to_bytes):
 
 def test_the_number_of_values_is_capped_before_parsing():
     """Three bytes of text would become sixty of memory each; a payload is one text and has no commas."""
+    assert MAX_VALUES == 65_536
     bomb = b'{"mediaType": [' + b"[]," * MAX_VALUES + b"[],[]]}"
     with pytest.raises(LimitError) as caught:
         parse_bundle(bomb)
     assert caught.value.code == "too-many-values"
     assert caught.value.evidence == {"limit": MAX_VALUES}
+    with pytest.raises(LimitError) as caught:
+        parse_bundle(bomb, max_bytes=len(bomb))
+    assert caught.value.code == "too-many-values"
+    with pytest.raises(FormatError) as caught:
+        parse_bundle(bomb.replace(b"[],", b"", 1))  # as many commas as may be
+    assert caught.value.code == "bad-field"
     with pytest.raises(LimitError) as caught:
         parse_bundle(bomb, max_bytes=100)
     assert caught.value.code == "too-large"
@@ -341,3 +436,55 @@ def test_a_large_payload_is_no_bomb(envelope, parse, b64):
     content = b'{"a": [' + b"1," * (MAX_VALUES + 1) + b"1]}"
     envelope["payload"] = b64(content)
     assert parse().envelope.payload == content
+
+
+class TestLargeBundles:
+    """Of a bundle beyond the cap on what stands around a payload, the payload is never text."""
+
+    @pytest.fixture(autouse=True)
+    def tiny(self, monkeypatch):
+        monkeypatch.setattr(bundles, "_LARGE", 0)
+        monkeypatch.setattr(bundles, "MAX_AROUND", 1000)
+
+    def test_the_payload_does_not_count(self, envelope, parse, b64):
+        envelope["payload"] = b64(b"x" * 10_000)
+        assert parse().envelope.payload == b"x" * 10_000
+
+    def test_it_is_cut_out_between_its_quotes(self, envelope, bundle, b64):
+        envelope["payload"] = b64(b"x" * 10_000)
+        raw = json.dumps(bundle, separators=(",", ":")).encode()
+        assert parse_bundle(raw, max_bytes=len(raw)).envelope.payload == b"x" * 10_000
+
+    def test_what_stands_around_it_is_capped(self, envelope, material, refuses, b64):
+        envelope["payload"] = b64(b"x" * 10_000)
+        material["publicKey"]["hint"] = "\N{GRINNING FACE}" * 1000
+        assert "around" in refuses("too-large", LimitError).message
+
+    @pytest.mark.parametrize("raw", [b"[" + b" " * 1000 + b"]", b'{"payload":"' + b"A" * 1000])
+    def test_without_a_payload_all_stands_around_it(self, raw):
+        with pytest.raises(LimitError) as caught:
+            parse_bundle(raw, max_bytes=len(raw))
+        assert (caught.value.code, caught.value.evidence["limit"]) == ("too-large", 1000)
+
+    def test_another_payload_is_not_the_envelope_s(self, material, refuses):
+        """It stands first, and is not looked at: nobody would see what it holds."""
+        material["tlogEntries"] = [{"payload": "\x01"}]
+        assert "dsseEnvelope.payload" in refuses("bad-field").message
+
+    def test_a_payload_that_stands_in_another_member_s_place(self, bundle, refuses):
+        bundle["mediaType"] = {"payload": "QUJD"}
+        refuses("bad-field")
+
+    @pytest.mark.parametrize("text", ["A\\/==", "QQ\\u003d\\u003d"])
+    def test_the_payload_is_spelled_plainly(self, envelope, bundle, to_bytes, text):
+        envelope["payload"] = "here"
+        with pytest.raises(FormatError) as caught:
+            parse_bundle(to_bytes(bundle).replace(b"here", text.encode()))
+        assert caught.value.code == "bad-base64"
+
+    @pytest.mark.parametrize("raw", [b"\xff", b"\n", "\u00e9".encode(), b"QQ=\x00", b"QR=="])
+    def test_no_other_byte_gets_into_it(self, envelope, bundle, to_bytes, raw):
+        envelope["payload"] = "here"
+        with pytest.raises(FormatError) as caught:
+            parse_bundle(to_bytes(bundle).replace(b"here", raw))
+        assert caught.value.code == "bad-base64"

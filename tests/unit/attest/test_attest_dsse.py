@@ -142,6 +142,7 @@ def test_signatures_are_capped(envelope):
 
 
 def test_the_length_of_a_signature_is_capped(envelope, b64):
+    assert MAX_SIGNATURE_BYTES == 4096
     envelope["signatures"][0]["sig"] = b64(b"x" * MAX_SIGNATURE_BYTES)
     assert len(parse_envelope(envelope).signatures[0].sig) == MAX_SIGNATURE_BYTES
     envelope["signatures"][0]["sig"] = b64(b"x" * (MAX_SIGNATURE_BYTES + 1))

@@ -7,6 +7,7 @@ import pytest
 
 from trustkit.artifact.leaving_out import GIT_PATHS
 from trustkit.artifact.manifest import Manifest, Resource
+from trustkit.attest import rows
 from trustkit.attest.predicates import model_signature
 from trustkit.attest.predicates.model_signature import parse_manifest, statement_of
 from trustkit.attest.statement import parse_statement, statement_to_bytes
@@ -15,6 +16,15 @@ from trustkit.errors import FormatError, LimitError, VerificationError
 
 CAP = 1 << 20
 ABSENT = object()
+
+
+@pytest.fixture(autouse=True, params=["at once", "in pieces"])
+def way(request, monkeypatch):
+    """Short statements are parsed at once, and long ones in pieces: to the same end."""
+    if request.param == "in pieces":
+        monkeypatch.setattr(rows, "LARGE", 0)
+        monkeypatch.setattr(rows, "_PIECE", 200)
+    return request.param
 
 
 @pytest.fixture(scope="session")
@@ -283,6 +293,10 @@ def test_a_shard_size_is_a_positive_whole_number(refuses, oms, resource, size):
     refuses(statement, "bad-shard-size")
 
 
+def test_not_even_an_empty_file_has_shards_of_no_size(refuses, oms, resource):
+    refuses(oms([resource("a:0:0")], method="shards", shard_size=0), "bad-shard-size")
+
+
 @pytest.mark.parametrize("hash_type", ["sha256-sharded-9", "sha256-sharded-10-sharded-10", "-sharded-10"])
 def test_the_hash_type_of_shards_must_fit_their_size(refuses, oms, resource, hash_type):
     refuses(
@@ -318,11 +332,17 @@ def test_the_largest_shard_size(read, oms, resource):
         ("digest", "AB" * 32, "bad-digest"),
         ("digest", "ab" * 31 + "xy", "bad-digest"),
         ("digest", "ab" * 64, "bad-digest"),
+        ("digest", "ab" * 48, "bad-digest"),
+        ("name", ABSENT, "missing-field"),
+        ("algorithm", ABSENT, "missing-field"),
+        ("digest", ABSENT, "missing-field"),
     ],
 )
 def test_a_damaged_resource_is_refused(refuses, oms, resource, member, value, code):
     statement = oms([resource("a")])
     statement["predicate"]["resources"][0][member] = value
+    if value is ABSENT:
+        del statement["predicate"]["resources"][0][member]
     refuses(statement, code)
 
 
@@ -453,6 +473,9 @@ def test_counts_are_capped(refuses, oms, resource, monkeypatch):
     two = [resource("a"), resource("b")]
     assert len(parse_manifest(parse_statement(json.dumps(oms(two)).encode(), max_bytes=CAP)).resources) == 2
     refuses(oms([*two, resource("c")]), "too-many-resources", LimitError)
+    assert parse_manifest(
+        parse_statement(json.dumps(oms(two, ignore_paths=["x"])).encode(), max_bytes=CAP)
+    ).ignore_paths == ("x",)
     refuses(oms(two, ignore_paths=["x", "y"]), "too-many-ignores", LimitError)
 
 
@@ -480,6 +503,11 @@ def test_what_is_written_is_what_the_specification_says():
             },
         },
     }
+
+
+def test_a_statement_that_was_never_bytes_is_read_all_the_same():
+    manifest = Manifest((Resource("a", digest_of(b"x")), Resource("b/c", digest_of(b"y"))))
+    assert parse_manifest(statement_of(manifest, "m")) == manifest
 
 
 def test_shards_are_written_with_a_whole_number():

@@ -37,6 +37,7 @@ class Counter:
             dataclasses.replace(self.broker._terms, **terms),
             record=self.broker._append,
             body_max_bytes=1 << 26,
+            now=time.time,
             alarm=self.alarms.append,
         )
 

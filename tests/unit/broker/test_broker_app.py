@@ -22,7 +22,16 @@ from trustkit.errors import (
 from trustkit.spiffe.names import SpiffeID
 
 PEER = SpiffeID("demo.test", "/sidecar")
-LIMITS = Limits(body_max_bytes=1000, body_timeout_seconds=5.0, deadline_seconds=5.0, workers=2, queue=2)
+LIMITS = Limits(
+    body_max_bytes=1000,
+    body_timeout_seconds=5.0,
+    deadline_seconds=5.0,
+    workers=2,
+    queue=2,
+    requests_per_peer=4,
+    body_budget_bytes=4000,
+)
+STRANGER = SpiffeID("demo.test", "/stranger")
 
 
 class Stub:
@@ -34,6 +43,18 @@ class Stub:
         self.started = threading.Semaphore(0)
         self.raises = None
         self.asked = []
+        self.away = []
+
+    def knows(self, peer):
+        return peer != STRANGER
+
+    def turned_away(self, peer):
+        self.away.append(peer)
+        self.started.release()
+        assert self.gate.wait(20)
+        if self.raises is not None:
+            raise self.raises
+        return DeniedError("no-grant", "nobody knows you")
 
     def release(self, peer, body, deadline):
         self.asked.append((peer, body, deadline.left))
@@ -247,5 +268,81 @@ def test_bodies_that_wait_take_places_too(stub):
         assert (await post(app, [b"{}"]))[0] == 429
         assert [status for status, _, _ in await asyncio.gather(*slow)] == [408, 408]
         assert (await post(app, [b"{}"]))[0] == 200
+
+    asyncio.run(crowd())
+
+
+def test_who_has_no_grant_is_turned_away_before_anything_is_read(stub):
+    for content_type in (b"application/json", b"text/plain"):
+        status, _, body = ask(app_of(stub), b"forever", peer=STRANGER, content_type=content_type)
+        assert (status, body) == (403, {"code": "no-grant", "message": "nobody knows you"})
+    assert (stub.away, stub.asked) == ([STRANGER] * 2, [])
+
+
+def test_a_refusal_that_cannot_be_recorded_is_none(stub):
+    stub.raises = UnavailableError("record-failed", "m")
+    status, headers, body = ask(app_of(stub), b"forever", peer=STRANGER)
+    assert (status, body["code"]) == (503, "record-failed")
+    assert headers[b"retry-after"] == b"1"
+
+
+def test_turning_away_takes_a_place_until_it_is_recorded(stub):
+    async def crowd():
+        app = app_of(stub, workers=1, queue=1, deadline_seconds=0.05)
+        stub.gate.clear()
+        late = await asyncio.gather(post(app, [], peer=STRANGER), post(app, [], peer=STRANGER))
+        assert [(status, body["code"]) for status, _, body in late] == [(503, "deadline")] * 2
+        assert (await post(app, [b"{}"]))[0] == 429
+        stub.gate.set()
+        while (await post(app, [b"{}"]))[0] == 429:  # noqa: ASYNC110 - places are freed without a word
+            await asyncio.sleep(0.01)
+
+    asyncio.run(crowd())
+
+
+def test_one_peer_cannot_take_the_places_of_all(stub):
+    other = SpiffeID("demo.test", "/other")
+
+    async def crowd():
+        app = app_of(stub, requests_per_peer=2, body_timeout_seconds=1.0)
+        slow = [asyncio.create_task(post(app, [b"forever"])) for _ in range(2)]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        status, headers, body = await post(app, [b"{}"])
+        assert (status, body["code"], headers[b"retry-after"]) == (429, "busy", b"1")
+        assert str(PEER) in body["message"]
+        assert (await post(app, [b"{}"], peer=other))[0] == 200
+        assert [status for status, _, _ in await asyncio.gather(*slow)] == [408, 408]
+        assert (await post(app, [b"{}"]))[0] == 200
+
+    asyncio.run(crowd())
+
+
+def test_bodies_share_a_budget_that_comes_back(stub):
+    async def crowd():
+        app = app_of(stub, body_budget_bytes=1500, deadline_seconds=20.0)
+        stub.gate.clear()
+        first = asyncio.create_task(post(app, [b"x" * 1000]))
+        await asyncio.to_thread(stub.started.acquire)
+        status, headers, body = await post(app, [b"x" * 501])
+        assert (status, body["code"], headers[b"retry-after"]) == (503, "overloaded", b"1")
+        second = asyncio.create_task(post(app, [b"x" * 500]))
+        await asyncio.to_thread(stub.started.acquire)
+        stub.gate.set()
+        assert [status for status, _, _ in await asyncio.gather(first, second)] == [200, 200]
+        assert (await post(app, [b"x" * 1000]))[0] == 200
+
+    asyncio.run(crowd())
+
+
+def test_bytes_are_held_until_the_thread_has_ended(stub):
+    async def crowd():
+        app = app_of(stub, body_budget_bytes=1000, deadline_seconds=0.05)
+        stub.gate.clear()
+        assert (await post(app, [b"x" * 600]))[0] == 503
+        assert (await post(app, [b"x" * 600]))[2]["code"] == "overloaded"
+        stub.gate.set()
+        while (await post(app, [b"x" * 600]))[0] == 503:  # noqa: ASYNC110 - freed without a word
+            await asyncio.sleep(0.01)
 
     asyncio.run(crowd())

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trustkit.broker.config import MAX_GRANTS, MAX_NAMES, OpenerConfig, check_grants, load
+from trustkit.broker.config import BODY_BUDGET_BYTES, MAX_GRANTS, MAX_NAMES, OpenerConfig, check_grants, load
 from trustkit.errors import UsageError
 from trustkit.programs.settings import MAX_BYTES
 from trustkit.signing.key import generate_key
@@ -153,11 +153,22 @@ def limit(**members):
         (limit(deadline_seconds=False), "config.limits.deadline_seconds must be more than 0"),
         (limit(deadline_seconds=float("inf")), "config.limits.deadline_seconds must be more than 0"),
         (limit(body_timeout_seconds="1"), "config.limits.body_timeout_seconds must be more than 0"),
+        (limit(requests_per_peer=0), "config.limits.requests_per_peer must be from 1"),
+        (limit(body_budget_bytes=2**37), "config.limits.body_budget_bytes must be from 1"),
+        (limit(body_budget_bytes=2**26 - 1), "config.limits.body_budget_bytes must be at least body_max"),
+        (limit(body_max_bytes=9, body_budget_bytes=8), "config.limits.body_budget_bytes must be at least"),
         (limit(verify=False), "config.limits has an unknown member 'verify'"),
     ],
 )
 def test_what_is_wrong_is_named(document, named):
     assert named in refused(document).message
+
+
+def test_the_budget_holds_the_largest_request():
+    assert loaded(GOOD).limits.body_budget_bytes == BODY_BUDGET_BYTES
+    assert loaded(limit(body_max_bytes=2**30)).limits.body_budget_bytes == 2**30
+    same = loaded(limit(body_max_bytes=9, body_budget_bytes=9, requests_per_peer=7)).limits
+    assert (same.body_budget_bytes, same.requests_per_peer) == (9, 7)
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,37 @@ def test_who_has_no_grant_is_denied_and_recorded(counter):
     assert entry["rules_digest"] == counter.composed.summary["rules_digest"]
 
 
+def test_who_has_no_grant_is_turned_away_with_a_record(counter):
+    stranger = SpiffeID("demo.test", "/stranger")
+    assert (counter.broker.knows(counter.peer), counter.broker.knows(stranger)) == (True, False)
+    error = counter.broker.turned_away(stranger)
+    assert (type(error), error.code) == (DeniedError, "no-grant")
+    assert str(stranger) in error.message
+    [entry] = counter.entries()
+    assert {name: entry[name] for name in ("event", "peer", "decision", "codes")} == {
+        "event": "key-release",
+        "peer": str(stranger),
+        "decision": "denied",
+        "codes": ["no-grant"],
+    }
+    assert entry["policy_digest"] == counter.composed.summary["policy_digest"]
+    counter.change()
+    assert entry.keys() == _refused_entry(counter).keys()
+
+
+def _refused_entry(counter):
+    refused(counter, peer=SpiffeID("demo.test", "/stranger"))
+    return counter.entries()[-1]
+
+
+def test_without_a_record_nobody_is_told_why(counter):
+    counter.record.mkdir()
+    with pytest.raises(UnavailableError) as caught:
+        counter.broker.turned_away(SpiffeID("demo.test", "/stranger"))
+    assert caught.value.code == "record-failed"
+    assert len(counter.alarms) == 1
+
+
 @pytest.mark.parametrize(
     "members",
     [

@@ -115,6 +115,7 @@ class World:
         self.stranger = self._key("stranger.pem", *generate_key("p521", passphrase=None))
         self.opener = self._key("opener.pem", *generate_opener("x25519", passphrase=None))
         self.locked_opener = self._key("locked-opener.pem", *generate_opener("x25519", passphrase=PASSPHRASE))
+        self.another = self._key("another.pem", *generate_opener("p256", passphrase=None))
         self.model = folder / "model"
         (self.model / "nested").mkdir(parents=True)
         (self.model / "weights.bin").write_bytes(bytes(range(256)) * 64)

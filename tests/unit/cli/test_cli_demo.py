@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from trustkit.cli.demo import story as told
 from trustkit.cli.verbs import demo
 from trustkit.errors import UsageError, VerificationError
 
@@ -11,7 +12,6 @@ from trustkit.errors import UsageError, VerificationError
 @pytest.fixture
 def story(monkeypatch):
     """A story that is told in no time; it keeps what it was given."""
-    told = pytest.importorskip("trustkit.cli.demo.story")
     given = {}
 
     def tell(folder, *, overwrite, environ, say, colour):

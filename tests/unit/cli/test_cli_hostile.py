@@ -8,6 +8,7 @@ nothing changed.
 import os
 import shutil
 import socket
+import time
 
 import pytest
 
@@ -111,10 +112,43 @@ def commands(world, model, sealed, tmp_path):
             "--publisher-key": world.public(world.publisher),
             "--output": tmp_path / "out",
         },
+        "rewrap": {
+            "folder": sealed,
+            "--opener": world.locked_opener,
+            "--opener-passphrase-file": world.passphrase,
+            "--key": world.public(world.author),
+            "--publisher-key": world.public(world.publisher),
+            "--add": world.public(world.another),
+            "--remove": world.public(world.opener),
+        },
+        "shred": {"folder": sealed},
         "key generate": {"--output": tmp_path / "out", "--passphrase-file": world.passphrase},
         "key public": {"file": world.locked, "--passphrase-file": world.passphrase},
         "policy check": {"file": world.policy},
     }
+
+
+@pytest.fixture
+def beside(commands, world, forger, tmp_path):
+    """Give the command of a verb in which a flag has its meaning."""
+
+    def command(name, flag):
+        values = dict(commands[name])
+        if flag == "--ca":
+            values.pop("--key")
+        if flag == "--previous":
+            values["--state-dir"] = tmp_path / "state"
+        if flag == "--chain":
+            folder = tmp_path / "certified"
+            folder.mkdir()
+            leaf, key = forger.Issuer(time.time(), name="root", uris=()).leaf(uris=(), extended=None)
+            (folder / "key.pem").write_bytes(forger.key_pem(key))
+            (folder / "leaf.pem").write_bytes(forger.pem(leaf))
+            values.pop("--passphrase-file")
+            values |= {"--key": folder / "key.pem", "--certificate": folder / "leaf.pem"}
+        return values
+
+    return command
 
 
 def words(name, values):
@@ -134,34 +168,38 @@ READ = [
 
 
 def test_every_input_of_every_verb_is_tried():
-    assert len(READ) == 27
+    assert len(READ) == 41
 
 
 FINE = {
     ("sign", "path", "noise"),
     ("sign", "path", "an empty file"),
     ("key generate", "--passphrase-file", "noise"),
+    ("sign", "--state-dir", "a name that is no text"),
+    ("sign", "--state-dir", "a name that paints"),
 }
-"""What looks hostile and is not: any file can be signed, any line be a passphrase."""
+"""What looks hostile and is not: any file can be signed, any line be a passphrase, any name a folder's."""
 
 
 @pytest.mark.parametrize(
     ("name", "flag", "kind"),
     [(*pair, kind) for pair in READ for kind in INPUTS if (*pair, kind) not in FINE],
 )
-def test_a_hostile_input_changes_nothing(cli, commands, hostile, snapshot, tmp_path, world, name, flag, kind):
+def test_a_hostile_input_changes_nothing(
+    cli, commands, beside, hostile, snapshot, tmp_path, world, name, flag, kind
+):
     if flag == "--policy" and name != "policy check":
         commands[name] = {
             key: value for key, value in commands[name].items() if key not in {"--key", "--author-key"}
         }
-        commands[name] |= {"--opener": world.opener} if name == "open" else {}
+        commands[name] |= {"--opener": world.opener} if name in {"open", "rewrap"} else {}
         commands[name] |= {"--key": world.author} if name == "seal" else {}
         commands[name].pop("--passphrase-file", None)
         commands[name].pop("--opener-passphrase-file", None)
         commands[name].pop("--publisher-key", None)
     if (name, flag) == ("manifest", "path"):
         commands[name].pop("--bundle")  # beside it the path is only a name
-    values = {**commands[name], flag: hostile(kind)}
+    values = {**beside(name, flag), flag: hostile(kind)}
     before = snapshot(tmp_path), snapshot(world.folder)
     ran = cli(*words(name, values))
     assert ran.status in {1, 2, 3, 4, 5}
@@ -193,10 +231,10 @@ EXPECTED = {
 @pytest.mark.parametrize(("kind", "expected"), EXPECTED.items())
 @pytest.mark.parametrize(
     ("name", "flag"),
-    [pair for pair in READ if pair[1] not in {"path", "folder", "--policy"}],
+    [pair for pair in READ if pair[1] not in {"path", "folder", "--policy", "--state-dir"}],
 )
-def test_a_file_that_is_none_has_one_answer_everywhere(cli, commands, hostile, name, flag, kind, expected):
-    values = {**commands[name], flag: hostile(kind)}
+def test_a_file_that_is_none_has_one_answer_everywhere(cli, beside, hostile, name, flag, kind, expected):
+    values = {**beside(name, flag), flag: hostile(kind)}
     ran = cli(*words(name, values))
     assert (ran.status, ran.document["code"]) == expected
 

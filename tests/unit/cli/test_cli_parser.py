@@ -3,7 +3,7 @@
 import argparse
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from trustkit.cli.dispatch import parser_of
@@ -18,6 +18,8 @@ FILLED = {
     "inspect": ["f"],
     "seal": ["m", "--key", "k", "--recipient", "r", "--line", "a/b", "--version", "1", "--output", "o"],
     "open": ["m", "--opener", "k", "--output", "o"],
+    "rewrap": ["d", "--opener", "k", "--add", "r"],
+    "shred": ["d"],
     "key generate": ["--output", "o"],
     "key public": ["f"],
     "policy check": ["f"],
@@ -69,7 +71,7 @@ def test_a_flag_needs_a_value_that_is_not_empty(name, flag):
     refused(name, [*words, flag, "a\0b"])
 
 
-REPEATABLE = {"--ignore", "--only", "--recipient"}
+REPEATABLE = {"--add", "--identity", "--ignore", "--only", "--recipient", "--remove"}
 
 
 @pytest.mark.parametrize(("name", "flag"), [pair for pair in SINGLE if pair[1].startswith("--")])
@@ -127,7 +129,11 @@ def test_lines_are_lines(line):
     refused("seal", words)
 
 
-@given(st.text(max_size=30))
+@given(st.text(max_size=30) | st.from_regex(r"[0-9]{1,17}", fullmatch=True))
+@example("1")
+@example("007")
+@example(str(2**53 - 1))
+@example(str(2**53))
 def test_numbers_are_plain_digits_within_bounds(text):
     kind = whole(1, 2**53 - 1)
     try:

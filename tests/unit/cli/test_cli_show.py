@@ -117,6 +117,22 @@ def test_a_folder_is_no_file_to_inspect(cli, world):
     assert f"is a folder; name a file in it, such as {world.model / 'model.sig'}" in ran.err
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# mine\nkind: VerificationPolicy\n",
+        '{\n  "kind": "VerificationPolicy"}',
+        "{kind: VerificationPolicy}",
+    ],
+)
+def test_inspecting_a_policy_says_who_reads_it(cli, tmp_path, text):
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(text)
+    ran = cli("inspect", policy)
+    assert (ran.status, ran.code) == (3, "unknown-document")
+    assert f"trustkit policy check {policy}" in ran.err
+
+
 def test_inspecting_a_private_key_shows_nothing_of_it(cli, world):
     for key, protected in ((world.author, False), (world.locked, True), (world.opener, False)):
         ran = cli("inspect", key, "--json")
@@ -196,7 +212,7 @@ def test_inspecting_certificates(cli, tmp_path, world):
         (b'{"dsseEnvelope": {}}', 3, "missing-field"),
         (b'{"recipients": []}', 3, "missing-field"),
         (b"-----BEGIN PUBLIC KEY-----\nnonsense\n-----END PUBLIC KEY-----\n", 3, "bad-public-key"),
-        (b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", 3, "bad-public-key"),
+        (b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", 3, "bad-certificate"),
         (b"-----BEGIN " + b"x" * (64 << 10), 4, "too-large"),
         (b" " * (5 << 20), 3, "bad-json"),
     ],

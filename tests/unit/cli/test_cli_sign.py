@@ -289,3 +289,52 @@ def test_a_policy_without_lines_says_so(cli, world, tmp_path):
     assert "none: it verifies signatures, and no sealed artifact" in ran.out
     assert "all in the policy itself" in ran.out
     assert "author and publisher" in ran.out
+
+
+def test_a_key_given_as_a_policy_is_told_where_it_belongs(cli, world):
+    ran = cli("verify", world.model, "--policy", world.public(world.author))
+    assert (ran.status, ran.code) == (2, "bad-policy")
+    assert "give it as --key" in ran.err
+
+
+def test_signing_again_reads_what_changed(cli, world, fresh, tmp_path):
+    """The record is begun with ``--state-dir`` alone; its default place is below the user's home."""
+    for path in (fresh, *fresh.rglob("*")):
+        os.utime(path, (1, 1))
+    state = tmp_path / "state"
+    first = cli(*signing(world, fresh, "--state-dir", state, "--json")).document
+    assert first["unread_files"] == 0
+    assert sorted(path.name.split("-")[0] for path in state.iterdir()) == ["records.key", "signed"]
+    again = ("--previous", fresh / "model.sig", "--overwrite")
+    ran = cli(*signing(world, fresh, *again, "--json"), environ={"XDG_STATE_HOME": str(tmp_path)})
+    assert "nothing was recorded" in ran.document["warnings"][0]
+    assert (tmp_path / "trustkit/records.key").is_file()
+    ran = cli(*signing(world, fresh, *again), environ={"HOME": str(tmp_path / "home"), "XDG_STATE_HOME": "x"})
+    assert (tmp_path / "home/.local/state/trustkit/records.key").is_file()
+    assert "not read again" not in ran.out
+    assert cli(*signing(world, fresh, *again)).code == "no-state-folder"
+    assert cli(*trusting(world, fresh)).status == 0
+
+
+def test_signing_tells_what_was_not_read(cli, world, fresh, tmp_path, monkeypatch):
+    monkeypatch.setattr("trustkit.cli.verbs.sign.time.time", lambda: 4e9)  # long after the files were made
+    state = ("--state-dir", tmp_path / "state")
+    cli(*signing(world, fresh, *state))
+    ran = cli(*signing(world, fresh, *state, "--previous", fresh / "model.sig", "--overwrite"))
+    assert "  not read again   3 files\n" in ran.out
+    assert ran.err == ""
+
+
+def test_signing_tells_what_would_have_been_faster(cli, world, fresh, monkeypatch):
+    from trustkit.workflows import timed
+
+    monkeypatch.setattr(timed, "savings", lambda *_: {"--method auto": 2.04, "--hash blake3": 3.5})
+    ran = cli(*signing(world, fresh))
+    assert (
+        "  faster           --method auto: about 2.0 s less; --hash blake3: about 3.5 s less"
+        " (not every verifier reads it)\n"
+    ) in ran.out
+    assert cli(*signing(world, fresh, "--json", "--overwrite")).document["faster"] == {
+        "--method auto": 2.0,
+        "--hash blake3": 3.5,
+    }

@@ -14,7 +14,7 @@ from trustkit.programs.voice import Voice
 def ended(work, *, as_json=False, debug=False):
     out, err = io.StringIO(), io.StringIO()
     voice = Voice("program", out, err, as_json=as_json)
-    status = ending.status_of(work, voice, debug=debug, interrupted="stopped half-way")
+    status = ending.status_of(work, voice, debug=debug, interrupted="stopped half-way", extra="face")
     return status, out.getvalue(), err.getvalue()
 
 
@@ -51,6 +51,22 @@ def test_every_failure_has_its_status_one_line_and_one_document(error, status, l
     document = json.loads(out)
     assert (document["ok"], f"program: {document['message']} [{document['code']}]\n") == (False, line)
     assert "secret" not in out
+
+
+def test_a_library_that_is_not_installed_names_the_extra_that_brings_it():
+    for name, missing in (("fastapi", "fastapi"), ("uvicorn.protocols", "uvicorn")):
+        status, out, err = ended(raising(ModuleNotFoundError("a secret", name=name)), debug=True)
+        assert (status, out) == (2, "")
+        assert err == f"program: the program needs {missing}; install model-trustkit[face] [extra-needed]\n"
+    _, out, _ = ended(raising(ModuleNotFoundError(name="fastapi")), as_json=True)
+    assert json.loads(out)["evidence"] == {"module": "fastapi"}
+
+
+@pytest.mark.parametrize("name", ["trustkit.broker.gone", "admission", None])
+def test_a_part_of_our_own_that_is_missing_is_a_bug(name):
+    assert ended(raising(ModuleNotFoundError("x", name=name)))[0] == 70
+    with pytest.raises(ModuleNotFoundError):
+        ended(raising(ModuleNotFoundError("x", name=name)), debug=True)
 
 
 def test_a_bug_shows_itself_only_with_debug():

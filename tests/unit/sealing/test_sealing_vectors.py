@@ -8,6 +8,7 @@ import pytest
 
 from trustkit import workflows
 from trustkit.errors import TrustkitError
+from trustkit.sealing.passphrase import PassphraseOpener
 from trustkit.sealing.recipients import opener_from_pem
 from trustkit.verifying.policy import parse_policy
 
@@ -23,10 +24,11 @@ def policy():
 
 @pytest.fixture(scope="module")
 def openers():
-    return [
+    found = [
         opener_from_pem((VECTORS / f"keys/opener-{kind}.pem").read_bytes(), passphrase=None)
-        for kind in ("x25519", "p256")
+        for kind in ("x25519", "p256", "mlkem768-x25519")
     ]
+    return [*found, PassphraseOpener((VECTORS / "keys/passphrase").read_bytes().rstrip(b"\n"))]
 
 
 @pytest.fixture

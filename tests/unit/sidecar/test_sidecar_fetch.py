@@ -1,12 +1,14 @@
 """The list of steps, in this process, with the real store and broker: order, wiping, the end of the key."""
 
 import contextlib
+import json
 import os
 import time
 
 import pytest
 
-from trustkit.errors import UnavailableError, VerificationError
+from trustkit.digest import digest_of
+from trustkit.errors import UnavailableError, UsageError, VerificationError
 from trustkit.sidecar import fetch as room
 from trustkit.sidecar.config import load
 from trustkit.sidecar.fetch import World, fetch
@@ -19,6 +21,7 @@ class Run:
     """One fetch: its states, its key, its world."""
 
     def __init__(self, estate, model, monkeypatch, *, store, broker):
+        self.estate = estate
         self.words, self.output = estate.arguments(model, store=store, broker=broker)
         self.states = []
         self.keys = []
@@ -41,6 +44,15 @@ class Run:
             return self.keys[-1]
 
         monkeypatch.setattr(KeyService, "key_for", watched)
+
+    def believe_without_lines(self):
+        """Pin a policy under which a plain model can be believed."""
+        document = self.estate.policy_document()
+        del document["spec"]["lines"]
+        path = self.estate.fresh("policy") / "policy.json"
+        path.write_text(json.dumps(document))
+        self.words[self.words.index("--policy") + 1] = str(path)
+        self.words[self.words.index("--policy-digest") + 1] = str(digest_of(path.read_bytes()))
 
     def go(self):
         return fetch(load(self.words), self.world, self.lifecycle, open_store=open_store)
@@ -126,7 +138,37 @@ def test_a_store_that_fails_while_the_signature_is_read_is_no_missing_signature(
 
     run.words.remove("--descriptor-digest")
     del run.words[3]
+    run.believe_without_lines()
     with pytest.raises(UnavailableError) as caught:
         fetch(load(run.words), run.world, run.lifecycle, open_store=lambda *_: Broken())
     assert caught.value.code == "store-failed"
     assert run.closers[-1] == "closed"
+
+
+@pytest.mark.parametrize("when", ["before the key", "before the rename"])
+def test_who_is_second_at_the_output_leaves_it_and_speaks_of_no_flag_it_does_not_have(run, monkeypatch, when):
+    """Another sidecar publishes at the same place while this one is on its way."""
+
+    def first(*_):
+        run.output.mkdir()
+        (run.output / "theirs").write_text("as it was")
+
+    def delivered(_source, _descriptor, _manifest, staging, **_more):
+        first()
+        return 0
+
+    if when == "before the key":
+        released = KeyService.key_for
+        monkeypatch.setattr(
+            KeyService, "key_for", lambda service, *words: (first(), released(service, *words))[1]
+        )
+    else:
+        monkeypatch.setattr(room, "deliver_sealed", delivered)
+        monkeypatch.setattr("trustkit.storage.staging.finish", lambda *_, **__: None)
+    with pytest.raises(UsageError) as caught:
+        run.go()
+    assert caught.value.code == "output-exists"
+    assert "appeared while the model was brought" in caught.value.message
+    assert "overwrite" not in caught.value.message
+    assert (run.left(), (run.output / "theirs").read_text()) == (["model"], "as it was")
+    assert wiped(run.keys[0])

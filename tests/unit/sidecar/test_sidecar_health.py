@@ -1,5 +1,6 @@
 """The probes: exact paths, nothing but a word, and nobody who dribbles keeps the kubelet out."""
 
+import contextlib
 import socket
 
 import pytest
@@ -66,15 +67,46 @@ def test_an_answer_names_no_software_and_no_model(served):
     ]
 
 
-def test_connections_that_say_nothing_do_not_keep_the_kubelet_out(served, estates):
-    host, _, port = served.rpartition(":")
-    silent = [socket.create_connection((host, int(port))) for _ in range(5 * PLACES)]
+@pytest.fixture
+def patient(monkeypatch):
+    """Nobody is closed for being silent, so that whoever is closed has lost its place."""
+    monkeypatch.setattr(room._Answers, "timeout", 60.0)
+
+
+def closed(plain):
+    plain.settimeout(0.3)
     try:
+        return plain.recv(1) == b""
+    except TimeoutError:
+        return False
+
+
+def test_connections_that_say_nothing_do_not_keep_the_kubelet_out(patient, served, estates):
+    host, _, port = served.rpartition(":")
+    with contextlib.ExitStack() as stack:
+        silent = [stack.enter_context(socket.create_connection((host, int(port)))) for _ in range(5 * PLACES)]
         assert estates.probe(served, "/healthz") == 200
-        assert silent[0].recv(1) == b""  # the oldest lost its place
-    finally:
-        for one in silent:
-            one.close()
+        lost = 4 * PLACES + 1  # theirs, and one for the probe
+        assert all(closed(plain) for plain in silent[:lost])
+        assert not closed(silent[lost])
+        assert not closed(silent[-1])
+
+
+def test_the_oldest_alone_loses_its_place_and_only_where_all_are_taken(patient, served, estates):
+    host, _, port = served.rpartition(":")
+    with contextlib.ExitStack() as stack:
+
+        def dial():
+            return stack.enter_context(socket.create_connection((host, int(port))))
+
+        silent = [dial() for _ in range(PLACES - 1)]
+        for _ in range(3):  # each gives its place back
+            assert estates.probe(served, "/healthz") == 200
+        assert not closed(silent[0])
+        silent.append(dial())
+        assert estates.probe(served, "/healthz") == 200
+        assert closed(silent[0])
+        assert not any(closed(plain) for plain in (silent[1], silent[-1]))
 
 
 def test_a_silent_connection_is_closed_after_a_while(served, monkeypatch):

@@ -110,7 +110,16 @@ def test_a_refusal_is_told_apart_from_a_broker_that_is_away(asked, estate, estat
     with estates.Scripted(estate, [said]) as evil:
         error = refused(asked, evil.address)
     assert (type(error), error.code) == (kind, code)
-    assert "[some-code] and why" in error.message
+    assert error.message.count("[some-code] and why") == 1
+
+
+@pytest.mark.parametrize("status", [403, 400, 413, 503])
+def test_a_refusal_that_names_its_code_itself_has_it_once(asked, estate, estates, status):
+    said = estates.answer(status, refusal_to_bytes(Refusal("no-grant", "[no-grant] no; [other] and")))
+    with estates.Scripted(estate, [said]) as evil:
+        error = refused(asked, evil.address)
+    assert error.message.count("[no-grant]") == 1
+    assert ": [no-grant] no; [other] and" in error.message
 
 
 GARBAGE = {
@@ -228,15 +237,16 @@ def test_the_broker_of_another_authority_sees_no_byte(asked, estate, estates):
         assert evil.requests in ([], [b""])
 
 
-def wrapping(estate, estates, model, dek, *, info=None, key=None):
-    """A broker that wraps a key of its choice."""
+def wrapping(estate, estates, model, dek, *, info=None, key=None, header=b""):
+    """A broker that wraps a key of its choice, and adds a header."""
     context = estate.proof(model).descriptor.context
 
     def serve(tls):
         request = parse_request(estates.request_of(tls))
         recipient = recipient_from_raw(key or request.ephemeral_key)
         wrapped = recipient.wrap(dek, info or context.to_bytes())
-        tls.sendall(estates.answer(200, answer_to_bytes(ReleaseAnswer(wrapped, digest_of(b"record")))))
+        answer = estates.answer(200, answer_to_bytes(ReleaseAnswer(wrapped, digest_of(b"record"))))
+        tls.sendall(answer.replace(b"\r\n\r\n", b"\r\n" + header + b"\r\n", 1))
 
     return serve
 
@@ -250,6 +260,19 @@ def test_another_key_than_the_signed_one_is_refused(asked, estate, estates, mode
     with estates.Scripted(estate, [wrapping(estate, estates, model, own_dek)]) as evil:
         error = refused(asked, evil.address)
     assert (type(error), error.code) == (SealError, "key-commitment-mismatch")
+
+
+@pytest.mark.parametrize("encoding", [b"gzip", b"identity", b""])
+def test_an_encoding_that_was_not_asked_for_is_refused_whatever_the_body_is(
+    asked, estate, estates, model, own_dek, encoding
+):
+    """The body is a good answer, as far as anybody reads it: without the header it gets further."""
+    header = b"content-encoding: " + encoding + b"\r\n"
+    for sent, code in ((b"x-encoding: y\r\n", "key-commitment-mismatch"), (header, "broker-unavailable")):
+        with estates.Scripted(estate, [wrapping(estate, estates, model, own_dek, header=sent)]) as evil:
+            error = refused(asked, evil.address)
+        assert error.code == code
+    assert "encoding" in error.message
 
 
 def test_a_key_wrapped_in_another_context_is_refused(asked, estate, estates, model, own_dek):

@@ -78,9 +78,19 @@ def test_with_json_it_says_one_document(estate, estates, model, broker, store):
     }
 
 
-def test_a_plain_model_needs_no_key(estate, estates, store):
+@pytest.fixture
+def lineless(estate):
+    """A policy that does not speak for lines alone, so that a plain model can be believed."""
+    document = estate.policy_document()
+    del document["spec"]["lines"]
+    path = estate.fresh("policy") / "policy.json"
+    path.write_text(json.dumps(document))
+    return path
+
+
+def test_a_plain_model_needs_no_key(estate, estates, store, lineless):
     plain = estate.plain("plain/one")
-    process, output = estate.sidecar(plain, store=store, broker="127.0.0.1:1")
+    process, output = estate.sidecar(plain, store=store, broker="127.0.0.1:1", policy=lineless)
     with process:
         process.line_with("published ")
         assert estates.tree_of(output) == estates.tree_of(plain.source)
@@ -88,16 +98,26 @@ def test_a_plain_model_needs_no_key(estate, estates, store):
         assert process.end(signal.SIGTERM) == 0
 
 
-def test_a_plain_model_has_a_cap(estate, store):
+def test_a_plain_model_has_no_line_that_the_policy_could_speak_for(estate, store):
+    """The webhook says the same; a store that hides a descriptor frees no model of its line."""
+    plain = estate.plain("plain/lineless")
+    process, output = estate.sidecar(plain, store=store, broker="127.0.0.1:1")
+    with process:
+        ended(process, output, 1, "line-not-in-policy")
+
+
+def test_a_plain_model_has_a_cap(estate, store, lineless):
     plain = estate.plain("plain/capped")
-    process, output = estate.sidecar(plain, store=store, broker="127.0.0.1:1", plain_max_bytes=1_000_000)
+    process, output = estate.sidecar(
+        plain, store=store, broker="127.0.0.1:1", policy=lineless, plain_max_bytes=1_000_000
+    )
     with process:
         ended(process, output, 4, "too-large")
 
 
-def test_a_plain_model_without_a_signature_is_unsigned(estate, estates, store):
+def test_a_plain_model_without_a_signature_is_unsigned(estate, estates, store, lineless):
     plain = estate.plain("plain/unsigned")
-    arguments, output = estate.arguments(plain, store=store, broker="127.0.0.1:1")
+    arguments, output = estate.arguments(plain, store=store, broker="127.0.0.1:1", policy=lineless)
     (plain.folder / "model.sig").unlink()
     with estates.Process("trustkit.sidecar", arguments) as process:
         ended(process, output, 1, "unsigned")
@@ -275,6 +295,27 @@ def test_a_broker_that_says_no_is_asked_once(estate, estates, model, store):
         "trustkit-sidecar: the broker said no: [no-grant] there is no grant [key-denied]\n"
     )
     assert list(output.parent.iterdir()) == []
+
+
+def test_a_denial_by_the_rules_names_its_code_once(estate, model, broker, store):
+    """Grants give this SPIFFE ID nothing, and the real rules say so, with their codes in front."""
+    config = estate.broker_config(grants=[estate.grant(authors=["acme-publisher-too"])])
+    document = estate.policy_document()
+    document["spec"]["authorities"].append(
+        {"name": "acme-publisher-too", "roles": ["author"], "key": {"pem": estate.stranger_pem.decode()}}
+    )
+    document["spec"]["threshold"] = 1
+    (config.parent / "policy.json").write_text(json.dumps(document))
+    settings = json.loads(config.read_text()) | {"policy": "policy.json"}
+    config.write_text(json.dumps(settings))
+    real, address = estate.broker(config=config)
+    with real:
+        process, _ = estate.sidecar(model, store=store, broker=address)
+        with process:
+            assert process.end() == 1
+    assert process.complained.startswith("trustkit-sidecar: the broker said no: [author-not-granted] ")
+    assert process.complained.count("author-not-granted") == 1
+    assert process.complained.endswith(" [key-denied]\n")
 
 
 def test_a_restarted_container_finds_what_it_published_and_needs_no_key(

@@ -15,7 +15,7 @@ import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from trustkit.errors import FormatError, UnavailableError, UsageError
-from trustkit.spiffe import serving
+from trustkit.spiffe.door import Door
 from trustkit.spiffe.listening import Limits
 from trustkit.spiffe.mtls import client_context, connect
 from trustkit.spiffe.names import SpiffeID
@@ -24,6 +24,8 @@ from trustkit.spiffe.svid import SVIDSource
 
 STORE = SpiffeID("demo.test", "/store")
 CALM = Limits(grace_seconds=2.0)
+LARGE = 1 << 25
+"""Bytes of an answer that no buffer between two sockets takes."""
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 LAST = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 
@@ -48,6 +50,10 @@ class Application:
             self.bodies.append(body)
         if scope["path"] == "/raise":
             raise ValueError("a secret of the application")
+        if scope["path"] == "/large":
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": bytes(LARGE)})
+            return
         if scope["path"] == "/flood":
             await self._flood(send)
             return
@@ -356,29 +362,6 @@ class TestLimits:
         ):
             assert drained(plain) == b""
 
-    def test_silent_strangers_do_not_keep_the_others_out(self, world):
-        with world.serving(Limits(connections=4, handshake_seconds=3.0)):
-            silent = [socket.create_connection(("127.0.0.1", world.port), 10) for _ in range(4)]
-            with world.dial() as tls:
-                tls.sendall(GET)
-                assert answer(tls)[0] == 200
-            for plain in silent:
-                plain.close()
-
-    def test_one_connection_more_waits_for_another_to_go(self, world):
-        with world.serving(Limits(connections=1)), world.dial() as first:
-            first.sendall(GET)
-            assert answer(first)[0] == 200
-            with socket.create_connection(("127.0.0.1", world.port), 10) as waiting:
-                waiting.settimeout(0.3)
-                context = world.context()
-                with pytest.raises(TimeoutError):
-                    context.wrap_socket(waiting)
-            first.close()
-            with world.dial() as second:
-                second.sendall(GET)
-                assert answer(second)[0] == 200
-
     @pytest.mark.parametrize(
         "start",
         [
@@ -471,6 +454,161 @@ class TestLimits:
             assert answer(tls)[0] == 200
 
 
+class TestPlaces:
+    """The table of connections is full, and one more comes."""
+
+    def asked(self, tls, path=b"/"):
+        tls.sendall(b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % path)
+        return answer(tls)[0]
+
+    def ended(self, peer):
+        """Say whether the other side ended this connection, and not our patience."""
+        peer.settimeout(5)
+        try:
+            while peer.recv(65536):
+                pass
+        except TimeoutError:
+            return False
+        except OSError:
+            return True
+        return True
+
+    def kept_waiting(self, world):
+        """Say whether somebody who comes now is not even shaken hands with."""
+        with socket.create_connection(("127.0.0.1", world.port), 10) as plain:
+            plain.settimeout(0.3)
+            try:
+                world.context().wrap_socket(plain).close()
+            except TimeoutError:
+                return True
+        return False
+
+    def test_silent_strangers_do_not_keep_the_others_out(self, world):
+        with world.serving(Limits(connections=4, handshake_seconds=100.0)):
+            silent = [socket.create_connection(("127.0.0.1", world.port), 10) for _ in range(50)]
+            with world.dial() as tls:
+                assert self.asked(tls) == 200
+            for plain in silent:
+                plain.close()
+
+    def test_the_longest_idle_goes_and_the_others_stay(self, world):
+        three = Limits(connections=3)
+        with world.serving(three), world.dial() as first, world.dial() as second, world.dial() as third:
+            for tls in (second, third, first):
+                assert self.asked(tls) == 200
+            with world.dial() as newcomer:
+                assert self.ended(second)
+                for tls in (third, newcomer, first):
+                    assert self.asked(tls) == 200
+
+    def test_who_has_proved_nothing_goes_before_who_is_idle(self, world):
+        with world.serving(Limits(connections=2, handshake_seconds=100.0)), world.dial() as idle:
+            assert self.asked(idle) == 200
+            with socket.create_connection(("127.0.0.1", world.port), 10) as silent:
+                time.sleep(0.2)
+                with world.dial() as newcomer:
+                    assert self.asked(newcomer) == 200
+                assert self.ended(silent)
+            assert self.asked(idle) == 200
+
+    @pytest.mark.parametrize(
+        "start",
+        [
+            b"",
+            b"GET / HTTP/1.1\r\nHost: x\r\nX: ",
+            b"POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc",
+        ],
+        ids=["nothing", "half a head", "half a body"],
+    )
+    def test_half_a_request_holds_no_place(self, world, start):
+        with world.serving(Limits(connections=1, arrival_seconds=100.0)), world.dial() as first:
+            first.sendall(start)
+            time.sleep(0.2)
+            with world.dial() as newcomer:
+                assert self.asked(newcomer) == 200
+            assert self.ended(first)
+
+    @pytest.mark.parametrize("rest", [b"", b"defghi"], ids=["open", "complete"])
+    def test_an_answer_before_the_end_of_the_request_frees_the_place(self, world, rest):
+        early = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc"
+        limits = Limits(connections=1, arrival_seconds=100.0)
+        with world.serving(limits), world.dial() as first:
+            first.sendall(early)
+            assert answer(first)[0] == 200
+            first.sendall(rest)
+            time.sleep(0.2)
+            with world.dial() as newcomer:
+                assert self.asked(newcomer) == 200
+            assert self.ended(first)
+
+    def test_a_connection_goes_on_after_an_answer_before_the_end_of_the_request(self, world):
+        with world.serving(Limits(connections=1)), world.dial() as first:
+            first.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc")
+            assert answer(first)[0] == 200
+            first.sendall(b"defghi")
+            assert self.asked(first) == 200
+
+    def test_a_request_in_flight_is_answered_and_the_newcomer_waits(self, world):
+        with world.serving(Limits(connections=1)), world.dial() as first:
+            first.sendall(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n" + GET[:20])
+            assert world.app.entered.wait(10)
+            assert self.kept_waiting(world)
+            world.app.gate.set()
+            assert answer(first)[0] == 200
+            with world.dial() as second:
+                assert self.asked(second) == 200
+
+    def test_an_answer_that_is_on_its_way_is_not_cut(self, world):
+        with world.serving(Limits(connections=1, grace_seconds=0.1)), world.dial() as first:
+            first.sendall(b"GET /flood HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert first.recv(1)
+            time.sleep(0.2)
+            assert self.kept_waiting(world)
+            assert first.recv(1)
+
+    def test_an_answer_that_was_given_and_not_taken_yet_is_not_cut(self, world):
+        """Its place goes to the newcomer, and the rest of the answer still to the peer."""
+        with world.serving(Limits(connections=1, leave_seconds=60.0)), world.dial() as first:
+            first.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+            got = len(first.recv(1))
+            time.sleep(0.3)
+            with world.dial() as newcomer:
+                assert self.asked(newcomer) == 200
+            while piece := first.recv(1 << 20):
+                got += len(piece)
+            assert got > LARGE
+
+    def test_who_does_not_take_the_rest_of_an_answer_is_not_waited_for(self, world):
+        with world.serving(Limits(connections=1, leave_seconds=0.2)), world.dial() as first:
+            first.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+            got = len(first.recv(1))
+            time.sleep(0.3)
+            with world.dial() as newcomer:
+                assert self.asked(newcomer) == 200
+            time.sleep(0.5)
+            assert got + len(drained(first)) < LARGE
+
+    def test_who_waits_gets_in_once_somebody_goes(self, world):
+        with world.serving(Limits(connections=1)), world.dial() as first:
+            first.sendall(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert world.app.entered.wait(10)
+            waiting = threading.Timer(0.2, first.close)
+            waiting.start()
+            with world.dial() as second:
+                second.sendall(GET)
+                assert answer(second)[0] == 200
+            waiting.join()
+
+    def test_told_to_stop_while_somebody_waits(self, world):
+        with world.serving(Limits(connections=1, grace_seconds=0.2)) as stop, world.dial() as first:
+            first.sendall(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert world.app.entered.wait(10)
+            with socket.create_connection(("127.0.0.1", world.port), 10) as waiting:
+                time.sleep(0.2)
+                stop.set()
+                assert drained(waiting) == b""
+
+
 MALFORMED = {
     "no HTTP": b"hello\r\n\r\n",
     "two lengths": b"POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
@@ -536,7 +674,7 @@ class TestTheEnd:
 PROGRAM = """
 import sys, time
 from pathlib import Path
-from trustkit.spiffe import serving
+from trustkit.spiffe.door import Door
 from trustkit.spiffe.listening import Limits
 from trustkit.spiffe.serving import serve_mtls
 from trustkit.spiffe.svid import SVIDSource
@@ -672,7 +810,7 @@ def test_a_server_that_can_accept_no_more_ends_instead_of_standing_there(world, 
     async def broken(*_):
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(serving._Door, "_accept", broken)
+    monkeypatch.setattr(Door, "accept", broken)
     with pytest.raises(RuntimeError):
         serve_mtls(
             world.app,

@@ -1,16 +1,20 @@
 """One file, whole or not at all: by each of the ways there are, at every failure, at every interrupt."""
 
 import errno
+import fcntl
 import itertools
 import os
 import stat
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
 import pytest
 
-from trustkit.errors import UnavailableError, UsageError
+from trustkit.errors import UnavailableError, UsageError, VerificationError
 from trustkit.storage import atomic
+from trustkit.storage.atomic import sweep
 from trustkit.storage.local import write_new
 
 LOCAL = ("storage/local.py", "storage/atomic.py")
@@ -101,6 +105,32 @@ def test_what_exists_is_replaced_where_that_is_allowed(way, tmp_path):
     write_new(tmp_path / "model.sig", b"new", overwrite=True)
     write_new(tmp_path / "other.sig", b"new", overwrite=True)
     assert entries(tmp_path) == {"model.sig": b"new", "other.sig": b"new"}
+
+
+def test_what_may_not_be_replaced_after_all_stays(way, tmp_path):
+    (tmp_path / "model.sig").write_bytes(b"old")
+
+    def check():
+        contents = list(entries(tmp_path).values())
+        assert sorted(contents) == [b"new", b"old"]  # the last moment: all is written, under another name
+        raise VerificationError("file-changed", "somebody else was here")
+
+    with pytest.raises(VerificationError) as caught:
+        write_new(tmp_path / "model.sig", b"new", overwrite=True, check=check)
+    assert caught.value.code == "file-changed"
+    assert entries(tmp_path) == {"model.sig": b"old"}
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o666, 0o440])
+def test_permissions_are_taken_as_they_are_where_that_is_asked(way, tmp_path, mode):
+    (tmp_path / "model.sig").write_bytes(b"old")
+    before = os.umask(0o027)
+    try:
+        for exact, expected in ((True, mode), (False, mode & ~0o027)):
+            write_new(tmp_path / "model.sig", b"new", overwrite=True, mode=mode, exact=exact)
+            assert stat.S_IMODE((tmp_path / "model.sig").stat().st_mode) == expected
+    finally:
+        os.umask(before)
 
 
 @pytest.mark.parametrize("lead", ["dangling", "to a file", "to a folder", "to itself"])
@@ -339,3 +369,80 @@ def test_an_interrupt_at_any_line_never_takes_away_what_exists(way, tmp_path, in
     for _ in interrupting(work, *LOCAL):
         assert entries(tmp_path) == {"model.sig": old}
         assert target.stat().st_ino == before
+
+
+# -- what a killed process leaves ------------------------------------------------------------------------
+
+
+def killed(program, folder):
+    """Run a program in a process of its own, which ends as if killed."""
+    head = "import os, sys\nfrom pathlib import Path\nfrom trustkit.storage import atomic\n"
+    head += "from trustkit.storage.local import write_new\ntarget = Path(sys.argv[1]) / 'model.sig'\n"
+    ran = subprocess.run([sys.executable, "-c", head + program, folder], check=False, capture_output=True)
+    assert ran.returncode == 9, ran.stderr
+
+
+KILLED_AT_RENAME = "os.rename = lambda *a, **k: os._exit(9)\nwrite_new(target, b'new', overwrite=True)"
+NO_UNNAMED = """
+really = os.open
+def opened(path, flags, *a, **k):
+    if flags & os.O_TMPFILE == os.O_TMPFILE:
+        raise OSError(95, "no")
+    return really(path, flags, *a, **k)
+os.open = opened
+"""
+KILLED_WHILE_WRITING = NO_UNNAMED + "os.fsync = lambda *a: os._exit(9)\nwrite_new(target, b'new')"
+
+
+@pytest.mark.parametrize("program", [KILLED_AT_RENAME, KILLED_WHILE_WRITING])
+def test_what_a_killed_process_left_is_swept_up_and_nothing_else(program, tmp_path):
+    old = {
+        "model.sig": b"old",
+        ".trustkit-1.part": b"a model file of that name",
+        "x.part": b"",
+        ".trustkit-.part": b"",
+    }
+    for name, raw in old.items():
+        (tmp_path / name).write_bytes(raw)
+    (tmp_path / ".trustkit-2.part").mkdir()
+    os.mkfifo(tmp_path / ".trustkit-3.part")
+    (tmp_path / ".trustkit-4.part").symlink_to("model.sig")
+    before = set(names(tmp_path))
+    killed(program, tmp_path)
+    [left] = set(names(tmp_path)) - before
+    assert left == f".trustkit-{(tmp_path / left).stat().st_ino}.part"
+    assert (tmp_path / "model.sig").read_bytes() == b"old"
+    assert sweep(tmp_path) == 1
+    assert set(names(tmp_path)) == before
+    assert sweep(tmp_path) == 0
+
+
+def test_what_a_live_process_is_writing_is_not_swept_up(way, tmp_path, monkeypatch):
+    swept = []
+    really = os.fsync
+
+    def synced(descriptor):
+        swept.append(sweep(tmp_path))
+        really(descriptor)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    (tmp_path / "model.sig").write_bytes(b"old")
+    write_new(tmp_path / "model.sig", b"new", overwrite=True)
+    assert set(swept) == {0}
+    assert entries(tmp_path) == {"model.sig": b"new"}
+
+
+def test_without_locks_nothing_is_swept_up(tmp_path, monkeypatch):
+    killed(KILLED_AT_RENAME, tmp_path)
+
+    def locked(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", locked)
+    assert sweep(tmp_path) == 0
+    write_new(tmp_path / "other", b"x", overwrite=True)
+    assert len(names(tmp_path)) == 2
+
+
+def test_a_folder_that_is_none_has_nothing_to_sweep(tmp_path):
+    assert sweep(tmp_path / "absent") == 0

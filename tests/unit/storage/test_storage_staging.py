@@ -210,12 +210,25 @@ def test_without_its_folder_it_is_the_caller_s_mistake(tmp_path, path):
     assert caught.value.code == "no-such-folder"
 
 
-@pytest.mark.parametrize("where", ["/proc/self/fdinfo/model", f"{'a' * 250}", "nul\0"])
+@pytest.mark.parametrize("where", ["/proc/self/fdinfo/model", f"{'a' * 256}", "nul\0"])
 def test_where_nothing_can_be_made_it_is_unavailable(tmp_path, where):
     with pytest.raises(UnavailableError) as caught:
         Staging(tmp_path / where, token=TOKEN).__enter__()
     assert caught.value.code == "unwritable"
     assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["a" * 250, "a" * 255, "\u00e9" * 127, "\U0001f600" * 63])
+def test_a_name_as_long_as_names_may_be_is_published_and_swept_like_any(tmp_path, name):
+    with Staging(tmp_path / name, token=TOKEN) as staging:
+        [private] = names(tmp_path)
+        assert len(os.fsencode(private)) <= 255
+        staging.write("a", b"x")
+        staging.publish()
+    assert names(tmp_path) == [name]
+    (tmp_path / private.replace(TOKEN, DEAD)).mkdir(0o700)
+    assert stale_staging(tmp_path / name) == 1
+    assert names(tmp_path) == [name]
 
 
 @pytest.mark.parametrize(
@@ -640,6 +653,31 @@ class TestDisks:
             work()
         assert caught.value.code == "unwritable"
         assert names(tmp_path) == []
+
+    def test_a_last_mode_that_cannot_be_set_leaves_the_folder_whole_and_private(
+        self, staging, target, tmp_path, monkeypatch
+    ):
+        """It has its name already, and gets its mode after that: nobody else saw it in between."""
+        real = os.fchmod
+
+        def failing(descriptor, mode):
+            if target.exists():
+                raise OSError(errno.EIO, "Input/output error")
+            real(descriptor, mode)
+
+        monkeypatch.setattr(os, "fchmod", failing)
+
+        def work():
+            with staging:
+                staging.write("a/b", b"x")
+                staging.publish()
+
+        with pytest.raises(UnavailableError) as caught:
+            work()
+        assert caught.value.code == "unwritable"
+        assert names(tmp_path) == ["model"]
+        assert tree(target) == {"a/": b"", "a/b": b"x"}
+        assert stat.S_IMODE(target.stat().st_mode) == 0o700
 
     def test_one_that_does_not_let_us_clean_up_is_told_unless_there_is_worse(
         self, target, tmp_path, monkeypatch

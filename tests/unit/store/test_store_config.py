@@ -176,6 +176,21 @@ class TestPlaces:
         assert caught.value.code == "bad-config"
         assert "svid_directory" in caught.value.message
 
+    @pytest.mark.parametrize("name", ["svid.pem", "svid_key.pem", "bundle.pem"])
+    def test_a_file_of_the_svid_that_lies_below_the_root_is_refused(self, tmp_path, name):
+        """The folder is apart, and what it holds is a link to a file that everybody may read."""
+        for folder in ("root/deep", "svid", "elsewhere"):
+            (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / "root/deep" / name).write_bytes(b"")
+        config = self.config(tmp_path / "root", tmp_path / "svid")
+        (tmp_path / "svid" / name).symlink_to("../elsewhere/link")
+        check_places(config, tmp_path / "store.yaml")
+        (tmp_path / "elsewhere/link").symlink_to(f"../root/deep/{name}")
+        with pytest.raises(UsageError) as caught:
+            check_places(config, tmp_path / "store.yaml")
+        assert caught.value.code == "bad-config"
+        assert f"{name} of svid_directory lies below config.root" in caught.value.message
+
     def test_the_root_behind_a_link_is_the_same_root(self, tmp_path):
         (tmp_path / "svid").mkdir()
         (tmp_path / "root").symlink_to(".")

@@ -6,6 +6,7 @@ import pytest
 
 from trustkit import strictjson
 from trustkit.errors import FormatError, LimitError
+from trustkit.strictjson import HOLE, Fields, parse_around
 
 
 def parse(raw, **caps):
@@ -224,3 +225,64 @@ def test_writing_is_deterministic():
 def test_what_no_reader_would_take_is_not_written(value):
     with pytest.raises(ValueError, match=r"Out of range|surrogates not allowed"):
         strictjson.to_bytes([value])
+
+
+# -- around a value that was cut out ---------------------------------------------------------------------
+
+
+def around(before, after, **caps):
+    return parse_around(before, after, max_bytes=caps.get("max_bytes", 1000), what="it")
+
+
+def test_a_hole_stands_where_a_value_was():
+    found = around(b'{"a": [1, ', b'], "b": {}}')
+    assert found == {"a": [1, HOLE], "b": {}}
+    assert found["a"][1] is HOLE
+    assert around(b" ", b" ") is HOLE
+
+
+def test_a_hole_is_no_text():
+    fields = Fields(around(b'{"a": ', b"}"), "it")
+    with pytest.raises(FormatError) as caught:
+        fields.take("a", str)
+    assert caught.value.code == "bad-field"
+    assert fields.raw("a") is HOLE
+    assert parse(json.dumps(HOLE).encode(), max_bytes=100, what="it") is not HOLE
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b"[NaN, ", b"]"),
+        (b"[", b", NaN]"),
+        (b"[Infinity, ", b"]"),
+        (b"[", b", -Infinity]"),
+        (b"[", b"1]"),
+        (b"[1", b"]"),
+        (b"[-", b"]"),
+        (b"[", b"NaN]"),
+        (b"[", b"] x"),
+        (b"{", b": 1}"),
+        (b'["', b'", \xff]'),
+        (b"\xef\xbb\xbf[", b"]"),
+        (b'["\\ud800", ', b"]"),
+    ],
+)
+def test_what_stands_around_a_hole_is_strict_json(before, after):
+    with pytest.raises(FormatError) as caught:
+        around(before, after)
+    assert caught.value.code == "bad-json"
+
+
+def test_what_stands_around_a_hole_is_capped():
+    assert around(b"[", b"]", max_bytes=5) == [HOLE]
+    for before, after, code, cap in (
+        (b"[ ", b"]", "too-large", 5),
+        (b"[" * 65, b"]" * 65, "too-deep", 1000),
+    ):
+        with pytest.raises(LimitError) as caught:
+            around(before, after, max_bytes=cap)
+        assert caught.value.code == code
+    with pytest.raises(FormatError) as caught:
+        around(b'{"a": 1, "a": ', b"}")
+    assert caught.value.code == "duplicate-key"

@@ -7,9 +7,13 @@ import os
 
 import pytest
 
+from trustkit.artifact import walk
+from trustkit.artifact.tree import scan
 from trustkit.digest import digest_of
-from trustkit.errors import FormatError, UsageError, VerificationError
+from trustkit.errors import FormatError, LimitError, UsageError, VerificationError
+from trustkit.verifying import compare
 from trustkit.verifying.compare import Verified, verify_tree
+from trustkit.verifying.listing import listing_of
 from trustkit.verifying.policy import policy_from_keys
 from trustkit.verifying.verify import verify_manifest
 
@@ -397,3 +401,46 @@ def test_a_refused_form_below_the_root_keeps_its_evidence(folder, signed):
     error = refused(folder, signed(), "symlink")
     assert not isinstance(error, FormatError)
     assert error.evidence["name"] == "link"
+
+
+class TestHowFarAnUnknownFolderIsWalked:
+    @pytest.fixture(autouse=True)
+    def little_room(self, monkeypatch):
+        monkeypatch.setattr(compare, "_ROOM", 3)
+
+    def test_a_few_unsigned_files_are_named(self, folder, signed):
+        for name in "xyz":
+            (folder / name).touch()
+        assert refused(folder, signed(), "unsigned-file").evidence["unsigned"] == ["x", "y", "z"]
+
+    @pytest.mark.parametrize("make", ["touch", "mkdir"])
+    def test_far_more_than_were_signed_are_not_all_looked_at(self, folder, signed, make):
+        for number in range(8):
+            getattr(folder / f"x{number}", make)()
+        error = refused(folder, signed(), "unsigned-file")
+        assert error.evidence == {"unsigned": []}
+        assert "more than were signed" in error.message
+
+    def test_unless_the_caller_wants_to_know_them(self, folder, signed):
+        for number in range(8):
+            (folder / f"x{number}").touch()
+        assert len(verify_tree(folder, signed(), ignore_unsigned=True).unsigned) == 8
+
+    def test_any_other_cap_stays_a_cap(self, folder, signed, monkeypatch):
+        for number in range(8):
+            (folder / f"x{number}").touch()
+        monkeypatch.setattr(compare, "MAX_FILES", 5)
+        refused(folder, signed(), "too-many-files", LimitError)
+        monkeypatch.setattr(compare, "MAX_FILES", 100)
+        monkeypatch.setattr(walk, "MAX_LINKED_FOLDERS", 0)
+        (folder / "link").symlink_to("s")
+        refused(folder, signed(allow_symlinks=True), "too-many-links", LimitError, ignore_unsigned=True)
+
+
+def test_units_of_a_comparison_are_a_sequence(folder, signed, sharded):
+    for manifest in (signed().manifest, sharded({name: CONTENT[name] for name in CONTENT}, 1000).manifest):
+        with scan(folder) as tree:
+            units = listing_of(tree, manifest, (), ignore_unsigned=False).units
+            assert list(units) == [units[number] for number in range(len(units))] == units[:]
+            assert [unit.size for unit in units] == list(units.sizes)
+            assert units[-2:] == list(units)[-2:]

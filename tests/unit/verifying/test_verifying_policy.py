@@ -9,8 +9,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from trustkit.digest import digest_of
-from trustkit.errors import UnavailableError, UsageError
+from trustkit.errors import LimitError, UnavailableError, UsageError
 from trustkit.verifying.policy import ANY_LINE, MAX_AUTHORITIES, MAX_BYTES, parse_policy, policy_from_keys
+from trustkit.verifying.strictyaml import MAX_MARKS, check_marks, parse_yaml
 
 ABSENT = object()
 
@@ -425,8 +426,41 @@ def test_a_fault_is_placed_by_its_line(policy_text, refuses):
 
 def test_a_policy_is_capped_before_it_is_read(policy_text, parse, refuses):
     raw = policy_text({"alice": ["author"]})
-    assert parse(raw + b"\n" * (MAX_BYTES - len(raw))).name == "house"
-    assert "larger" in refuses(raw + b"\n" * (MAX_BYTES - len(raw) + 1)).message
+    assert parse(raw + b"#" * (MAX_BYTES - len(raw))).name == "house"
+    assert "larger" in refuses(raw + b"#" * (MAX_BYTES - len(raw) + 1)).message
+
+
+@pytest.mark.parametrize(
+    "mark", ["\n", "\r\n", "\x85", "\u2028", "\u2029", "- a\n", "[],", "a: b\n", "{}", "? ", "[[", ",:"]
+)
+def test_lines_and_marks_of_structure_are_capped_before_yaml_is_read(mark):
+    """A mebibyte of list items would be read for half a minute."""
+    raw = mark.encode()
+    with pytest.raises(LimitError) as caught:
+        parse_yaml(raw * (MAX_MARKS + 1))
+    assert (caught.value.code, caught.value.evidence) == ("too-many-values", {"limit": MAX_MARKS})
+
+
+def test_as_many_marks_as_the_cap_are_read():
+    assert parse_yaml(b"\n" * (MAX_MARKS - 1) + b"a: 1") == {"a": 1}
+
+
+def test_a_policy_with_too_many_marks_is_not_valid(policy_text, refuses):
+    assert "split" in refuses(policy_text({"alice": ["author"]}) + b"\n" * MAX_MARKS).message
+
+
+def test_a_thousand_authorities_fit(people):
+    """The largest policy there may be, with the longest keys, as it is usually written."""
+    pem = people["alice"].pem.decode().splitlines()
+    entry = [
+        "- name: a",
+        "  roles: [author, publisher]",
+        "  key:",
+        "    pem: |",
+        *(f"      {line}" for line in pem),
+        "",
+    ]
+    check_marks("\n".join(entry * MAX_AUTHORITIES).encode(), "policy")
 
 
 def test_a_policy_may_start_with_a_mark_and_hold_any_script(document, parse):

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trustkit.artifact.manifest import Manifest, Resource
-from trustkit.attest.bundle import Bundle, PublicKeyHint, bundle_to_bytes
+from trustkit.attest.bundle import Bundle, bundle_to_bytes
 from trustkit.attest.dsse import PAYLOAD_TYPE, Envelope, Signature, pae
 from trustkit.attest.predicates.model_signature import statement_of
 from trustkit.attest.predicates.sealed import statement_of_sealed
@@ -19,6 +19,7 @@ from trustkit.errors import FormatError, LimitError, TrustkitError, Verification
 from trustkit.sealing.descriptor import SUITE_FLOE_AES256GCM, Descriptor, Part
 from trustkit.sealing.documents import SealedDocuments
 from trustkit.sealing.floe import Parameters, ciphertext_length
+from trustkit.signing.certificate import certified
 from trustkit.signing.key import generate_key, load_signer
 from trustkit.verifying.policy import parse_policy, policy_from_keys
 from trustkit.verifying.sealed import VerifiedSealed, verify_sealed
@@ -30,9 +31,7 @@ def signed(statement, *signers):
     """Sign a statement by everyone named, in one bundle."""
     payload = statement_to_bytes(statement)
     signatures = tuple(Signature(signer.sign(pae(PAYLOAD_TYPE, payload))) for signer in signers)
-    return bundle_to_bytes(
-        Bundle(Envelope(payload, PAYLOAD_TYPE, signatures), PublicKeyHint(signers[0].hint))
-    )
+    return bundle_to_bytes(Bundle(Envelope(payload, PAYLOAD_TYPE, signatures), signers[0].material))
 
 
 def resources(files):
@@ -374,3 +373,37 @@ def test_no_edit_of_a_document_raises_anything_but_our_errors(data, documents, p
 
 def _payload(bundle):
     return json.loads(base64.b64decode(json.loads(bundle)["dsseEnvelope"]["payload"]))
+
+
+def test_author_and_publisher_may_be_certified(make, people, forger, monkeypatch):
+    """Both bundles are held against the one time that the caller vouches for."""
+    now = 1_800_000_000.0
+    root = forger.Issuer(now, name="root", uris=())
+    for name in ("author", "publisher"):
+        leaf, _ = root.leaf(key=people[name]._key, uris=(), emails=(f"{name}@example.com",), extended=None)
+        monkeypatch.setitem(people, name, certified(people[name], forger.pem(leaf)))
+    entries = [
+        {
+            "name": f"certified-{role}",
+            "roles": [role],
+            "certificate": {"roots": {"pem": root.pem.decode()}, "identities": [f"email:{role}@example.com"]},
+        }
+        for role in ("author", "publisher")
+    ]
+    document = {
+        "apiVersion": "trustkit.dev/v1alpha1",
+        "kind": "VerificationPolicy",
+        "metadata": {"name": "test"},
+        "spec": {"authorities": entries, "lines": ["acme/tiny-llm"]},
+    }
+    policy = parse_policy(json.dumps(document).encode(), read_file=None)
+    proof = verify_sealed(make(), policy, at=now)
+    [publisher], [author] = proof.publishers, proof.author.signers
+    assert (publisher.authority, author.authority) == ("certified-publisher", "certified-author")
+    assert publisher.fingerprint == proof.descriptor.publisher_key
+    refused(make(), policy, "certificate-time-unknown")
+    with pytest.raises(VerificationError, match="certificate-expired"):
+        verify_sealed(make(), policy, at=now + 90_000)
+    swapped = dataclasses.replace(make(), author_bundle=make(author="publisher").author_bundle)
+    with pytest.raises(VerificationError, match="identity-mismatch"):
+        verify_sealed(swapped, policy, at=now)

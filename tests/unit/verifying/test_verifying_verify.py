@@ -266,9 +266,15 @@ def test_a_policy_without_authors_believes_no_author(people, bundled, payload, p
         {"certificate": {"rawBytes": "QUJD"}, "tlogEntries": [{}]},
     ],
 )
-def test_certificates_are_named_as_what_we_do_not_verify(alice, bundled, payload, policy, material):
-    """Even where the key behind the certificate is one that the policy names."""
-    assert refused(bundled(payload, alice, material=material), policy, "unsupported-material").exit_code == 1
+def test_certificates_are_not_looked_at_where_only_keys_are_believed(
+    people, bundled, payload, policy, material
+):
+    """Whether the key that a policy names has signed needs no certificate, and no certificate replaces it."""
+    by_a_stranger = bundled(payload, people["mallory"], material=material)
+    assert refused(by_a_stranger, policy, "unsupported-material").exit_code == 1
+    by_alice_too = bundled(payload, people["mallory"], people["alice"], material=material)
+    [signer] = verify_manifest(by_alice_too, policy).signers
+    assert (signer.authority, signer.identity, signer.valid_until) == ("key", None, None)
 
 
 # -- steps 3 to 5: what was signed ---------------------------------------------------------------------

@@ -10,8 +10,7 @@ import pytest
 
 from trustkit.attest import bundle as bundles
 from trustkit.errors import FormatError, LimitError, UnavailableError, UsageError, VerificationError
-from trustkit.workflows import default_bundle, sign, verify
-from trustkit.workflows import signed as stories
+from trustkit.workflows import default_bundle, sign, timed, verify
 
 
 def statement(path):
@@ -170,6 +169,32 @@ def test_a_snapshot_of_a_hugging_face_cache(tmp_path, signer, policy):
     verified.close()
 
 
+@pytest.mark.parametrize("given", ["tokenizer", "linked"])
+def test_a_bundle_in_a_folder_that_a_link_shows_again(given, model, signer, policy):
+    (model / "linked").symlink_to("tokenizer")
+    target = model / given / "x.sig"
+    for _ in range(2):
+        sign(model, signer, bundle=target, allow_symlinks=True, overwrite=True)
+        for name in ("tokenizer", "linked"):
+            verified = verify(model, policy, bundle=model / name / "x.sig")
+            assert "linked/vocab.txt" in verified.files
+            verified.close()
+
+
+def test_what_a_killed_run_left_is_gone_after_the_next(model, signer, policy, refused):
+    """Killed between link and rename: the old signature stands, and the new one has a name of its own."""
+    sign(model, signer)
+    left = model / "left"
+    left.write_bytes(b"half a signature")
+    left.rename(model / f".trustkit-{left.stat().st_ino}.part")
+    with refused(VerificationError, "unsigned-file"):
+        verify(model, policy)
+    sign(model, signer, overwrite=True)
+    verified = verify(model, policy)
+    assert not list(model.glob(".trustkit-*"))
+    verified.close()
+
+
 # Refusals: each leaves everything as it was.
 
 
@@ -290,7 +315,7 @@ def test_ctrl_c_leaves_nothing(model, signer, picture):
 
 def test_a_signer_that_fails_leaves_nothing(model, signer, refused, picture):
     class Gone:
-        hint, fingerprint = signer.hint, signer.fingerprint
+        material, fingerprint, public_pem = signer.material, signer.fingerprint, signer.public_pem
 
         def sign(self, message):
             raise UnavailableError("unreadable", "the token was pulled out")
@@ -309,13 +334,13 @@ def test_a_bundle_nobody_would_read_is_not_written(model, signer, untouched, ref
 
 def test_the_waist_counts_cores(model, signer, monkeypatch):
     seen = []
-    hashed = stories.manifest_of
+    hashed = timed.manifest_of
 
     def manifest_of(tree, **how):
         seen.append(how["workers"])
         return hashed(tree, **how)
 
-    monkeypatch.setattr(stories, "manifest_of", manifest_of)
+    monkeypatch.setattr(timed, "manifest_of", manifest_of)
     sign(model, signer)
     sign(model, signer, workers=3, overwrite=True)
     assert seen == [len(os.sched_getaffinity(0)), 3]

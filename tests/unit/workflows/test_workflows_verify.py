@@ -263,3 +263,25 @@ def test_bundles_of_other_places_are_entries_like_any(signed, signer, policy, re
     verify(signed, policy, bundle=signed / "second.sig").close()
     with refused(VerificationError, "unsigned-file"):
         verify(signed, policy)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_was_git_s_file_when_signed_must_be_one(make, model, signer, policy, refused):
+    (model / ".gitattributes").write_bytes(b"*.bin filter=lfs")
+    sign(model, signer)
+    verify(model, policy).close()
+    (model / ".gitattributes").unlink()
+    verify(model, policy).close()
+    make(model / ".gitattributes")
+    with refused(VerificationError, "unsigned-file"):
+        verify(model, policy)
+
+
+def test_an_ignored_folder_that_becomes_a_pipe(model, signer, policy, refused):
+    (model / "cache").mkdir()
+    sign(model, signer, ignore=["cache"])
+    verify(model, policy).close()
+    (model / "cache").rmdir()
+    os.mkfifo(model / "cache")
+    with refused(VerificationError, "special-file"):
+        verify(model, policy)

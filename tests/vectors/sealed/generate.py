@@ -28,6 +28,7 @@ from trustkit.digest import digest_of
 from trustkit.sealing.descriptor import Descriptor, Part, part_aad
 from trustkit.sealing.floe import HEADER_LENGTH, Parameters, PartSealer, segments_of
 from trustkit.sealing.keys import Dek, commitment
+from trustkit.sealing.passphrase import PassphraseRecipient
 from trustkit.sealing.recipients import generate_opener, opener_from_pem, recipient_from_pem, wrap_document
 from trustkit.signing.key import generate_key, load_signer
 
@@ -35,6 +36,7 @@ HERE = Path(__file__).parent
 FILES = {"config.json": b'{"layers": 2, "x": 1}', "empty": b"", "weights/model.bin": bytes(range(71))}
 PARAMETERS = Parameters(64)
 SECRET, DEK_ID, LINE = bytes(range(32)), "00112233445566778899aabbccddeeff", "acme/tiny-llm"
+PASSPHRASE = b"correct horse battery staple"
 CASES: dict[str, tuple[str, str]] = {}
 BASE: dict[str, bytes] = {}
 """The files of `whole`; what a case has in common with it is not written again."""
@@ -158,11 +160,13 @@ def keys():
     }
     (folder / "policy.json").write_text(json.dumps(policy, indent=2) + "\n")
     recipients = {}
-    for kind in ("x25519", "p256"):
+    for kind in ("x25519", "p256", "mlkem768-x25519"):
         private, public = generate_opener(kind, passphrase=None)
         (folder / f"opener-{kind}.pem").write_bytes(private)
         (folder / f"recipient-{kind}.pem").write_bytes(public)
         recipients[kind] = recipient_from_pem(public)
+    (folder / "passphrase").write_bytes(PASSPHRASE + b"\n")
+    recipients["passphrase"] = PassphraseRecipient(PASSPHRASE, entropy=os.urandom)
     recipients["stranger"] = recipient_from_pem(generate_opener("x25519", passphrase=None)[1])
     return people, recipients
 
@@ -170,6 +174,11 @@ def keys():
 def good(make):
     make().write("whole", "opens", "three files, one of them empty, for an X25519 recipient")
     make("p256").write("recipient_p256", "opens", "the same for a recipient on P-256")
+    make("mlkem768-x25519").write("recipient_mlkem768_x25519", "opens", "the same for a hybrid recipient")
+    make("passphrase").write("recipient_passphrase", "opens", "the same for a passphrase")
+    make("stranger", "passphrase", "mlkem768-x25519", "p256").write(
+        "recipients_of_every_kind", "opens", "four recipients, one of each kind"
+    )
     make("stranger", "x25519").write("recipients_two", "opens", "one of two recipients is ours")
     release = make()
     release.recipients["recipients"].append(
@@ -455,6 +464,39 @@ def spoiled_recipients(make, people, recipients):
         release.write(f"recipients_{name}_fail", expect, why)
 
 
+def spoiled_kinds(make, base, rival, recipients):
+    """What can be wrong with the wraps of one kind, and of no other."""
+
+    def case(kind, name, expect, why, change):
+        release = make(kind)
+        one = release.recipients["recipients"][0]
+        one["wrapped"] = base64.b64encode(change(base64.b64decode(one["wrapped"]))).decode()
+        release.write(f"recipients_{kind.split('-')[0]}_{name}_fail", expect, why)
+
+    for kind, places in (("mlkem768-x25519", (0, 1088, 1150)), ("passphrase", (1, 33, 70))):
+        dressed = recipients[kind].wrap(Dek(bytearray(SECRET)), rival.to_bytes())
+        why = "wrapped by the rival"
+        case(kind, "of_another_publisher", "wrong-context", why, lambda _, raw=dressed: raw)
+        other = recipients[kind].wrap(Dek(bytearray(32)), base.to_bytes())
+        why = "another key, rightly wrapped"
+        case(kind, "of_another_key", "key-commitment-mismatch", why, lambda _, raw=other: raw)
+        for part, place in zip(("first", "second", "third"), places, strict=True):
+            why = f"one bit of its {part} part"
+            case(kind, f"flipped_{part}", "wrong-context", why, lambda raw, p=place: flipped(raw, p))
+        case(kind, "short", "bad-wrapped-key", "a byte less", lambda raw: raw[:-1])
+    case("passphrase", "costly", "too-costly", "N is 2^19", lambda raw: b"\x13" + raw[1:])
+    case("passphrase", "cheap", "bad-wrapped-key", "N is 2^16", lambda raw: b"\x10" + raw[1:])
+    wrapped = PassphraseRecipient(PASSPHRASE + b"!", entropy=os.urandom).wrap(
+        Dek(bytearray(SECRET)), base.to_bytes()
+    )
+    case("passphrase", "of_another_one", "wrong-context", "of another passphrase", lambda _: wrapped)
+    release = make("passphrase")
+    release.recipients["recipients"][0]["key"] = f"sha256:{'0' * 64}"
+    release.write(
+        "recipients_passphrase_other_id_fail", "bad-recipient-key", "a key ID that no passphrase has"
+    )
+
+
 def _raw(opener):
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
@@ -487,6 +529,8 @@ def main():
     spoiled_parts(make)
     spoiled_descriptors(make)
     spoiled_recipients(make, people, recipients)
+    rival = Release(people, [recipients["x25519"]], by="rival").descriptor.context
+    spoiled_kinds(make, base.descriptor.context, rival, recipients)
     other = make()
     other.author = Release(people, [recipients["x25519"]], files=FILES | {"empty": b"x"}).author
     other.write("author_of_other_bytes_fail", "manifest-mismatch", "the author's bundle of another version")

@@ -10,11 +10,15 @@ the predicate schema; each writer's habits: trustkit/attest/FORMAT.md, section 4
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
 
 from trustkit import strictjson
-from trustkit.artifact.manifest import SINGLE, Manifest, Method, Resource
-from trustkit.artifact.names import check_distinct, check_name
+from trustkit.artifact.manifest import SINGLE, Manifest, Method, Resources
+from trustkit.artifact.names import Names, check_distinct, check_name, check_names
+from trustkit.attest.predicates.reference import Compat, suffix_for
+from trustkit.attest.rows import Columns, Rows, rows_of
 from trustkit.attest.statement import Statement, Subject
 from trustkit.digest import SIZES, Algorithm, digest_from_hex
 from trustkit.errors import FormatError, LimitError, VerificationError
@@ -25,14 +29,17 @@ MAX_RESOURCES = 2_000_000
 MAX_IGNORES = 10_000
 """Most ignored paths."""
 
+_HEX = re.compile("[0-9a-f]*")
 
-def statement_of(manifest: Manifest, name: str) -> Statement:
-    """Build the OMS statement for a manifest; *name* is informational only.
+
+def statement_of(manifest: Manifest, name: str, *, compat: Compat | None = None) -> Statement:
+    """Build the OMS statement for a manifest; *name* is informational only, *compat* whose reader it is for.
 
     Raises:
         FormatError: The manifest contradicts itself, and so could never be verified.
     """
-    _check_coherent(manifest.resources, manifest.shard_size, manifest.ignore_paths)
+    parts = manifest.columns
+    _check_coherent(parts, manifest.shard_size, manifest.ignore_paths)
     serialization: strictjson.Object = {
         "method": manifest.method,
         "hash_type": manifest.algorithm,
@@ -41,12 +48,15 @@ def statement_of(manifest: Manifest, name: str) -> Statement:
     }
     if manifest.method == "shards":
         serialization["shard_size"] = manifest.shard_size
-    resources: list[strictjson.Value] = [
-        {"name": resource.name, "algorithm": resource.digest.algorithm, "digest": resource.digest.hex}
-        for resource in manifest.resources
-    ]
+    spelled = f"{manifest.algorithm}{suffix_for(compat, manifest)}"
+
+    def pieces() -> Iterator[Columns]:
+        for names, digests in parts.lines():
+            yield {"algorithm": [spelled] * len(names), "digest": digests, "name": list(names)}
+
     subject = Subject(name, {"sha256": manifest.root_digest.hex})
-    return Statement((subject,), PREDICATE_TYPE, {"resources": resources, "serialization": serialization})
+    predicate: strictjson.Object = {"serialization": serialization}
+    return Statement((subject,), PREDICATE_TYPE, predicate, Rows(len(parts), pieces))
 
 
 def parse_manifest(statement: Statement, *, unlisted: Sequence[str] = ()) -> Manifest:
@@ -71,7 +81,7 @@ def parse_manifest(statement: Statement, *, unlisted: Sequence[str] = ()) -> Man
     if len(statement.subjects) != 1:
         raise FormatError("bad-subject", "a model signature has exactly one subject")
     fields = strictjson.Fields(statement.predicate, "predicate")
-    entries = fields.take("resources", list)
+    entries = statement.resources or fields.take("resources", list)
     serialization = fields.take("serialization", dict)
     fields.done()
     if len(entries) > MAX_RESOURCES:
@@ -90,7 +100,7 @@ def parse_manifest(statement: Statement, *, unlisted: Sequence[str] = ()) -> Man
 
 
 def _manifest(
-    entries: list[strictjson.Value], untrusted: strictjson.Object, unlisted: Sequence[str]
+    entries: Rows | list[strictjson.Value], untrusted: strictjson.Object, unlisted: Sequence[str]
 ) -> Manifest:
     fields = strictjson.Fields(untrusted, "serialization")
     method = _method(fields.take("method", str))
@@ -103,10 +113,9 @@ def _manifest(
         "" if shard_size is None else f"-sharded-{shard_size}"
     )  # what the reference calls a hash of shards
     algorithm = _algorithm(hash_type.removesuffix(suffix))
-    spellings = (algorithm, f"{algorithm}{suffix}")
-    resources = tuple(_resource(entry, method, algorithm, spellings) for entry in entries)
+    resources = _Reader(method, algorithm, frozenset((algorithm, f"{algorithm}{suffix}"))).read(entries)
     if listed is None:
-        ignores = tuple(path for path in unlisted if not _ignored(resources, {path}))
+        ignores = tuple(path for path in unlisted if not _ignored(resources.paths(), {path}))
     else:
         ignores = _ignores(listed)
     _check_coherent(resources, shard_size, ignores)
@@ -164,45 +173,77 @@ def _ignore(untrusted: strictjson.Value) -> str:
     return check_name("/".join(part for part in untrusted.split("/") if part not in {"", "."}))
 
 
-def _resource(
-    untrusted: strictjson.Value, method: Method, algorithm: Algorithm, spellings: tuple[str, ...]
-) -> Resource:
-    fields = strictjson.Fields(untrusted, "resources[]")  # not `done`: in-toto descriptors are open
-    name = fields.take("name", str)
-    if fields.take("algorithm", str) not in spellings:
-        raise FormatError("algorithm-mismatch", "a resource uses another hash than the manifest says")
-    digest = digest_from_hex(algorithm, fields.take("digest", str))
-    if method == "files":
-        return Resource(name if name == SINGLE else check_name(name), digest)
-    path, start, end = _range(name)
-    return Resource(path, digest, start, end)
+class _Reader:
+    """Reads resources into columns: many that are plainly right at once, any other one by one."""
+
+    def __init__(self, method: Method, algorithm: Algorithm, spellings: frozenset[str]) -> None:
+        self._ranged = method == "shards"
+        self._algorithm = algorithm
+        self._spellings = spellings
+        self._values = bytearray()
+
+    def read(self, untrusted: Rows | list[strictjson.Value]) -> Resources:
+        if isinstance(untrusted, Rows) and "name" in untrusted.kept:
+            names = untrusted.kept["name"]  # as they are, where they are: no copy
+            for columns in untrusted.pieces():
+                if not self._many(columns):
+                    self._each(rows_of(columns))
+        else:
+            names = Names(self._each(untrusted))
+        return Resources(self._algorithm, names, bytes(self._values), ranged=self._ranged)
+
+    def _each(self, untrusted: Iterable[strictjson.Value]) -> list[str]:
+        names = []
+        for entry in untrusted:
+            fields = strictjson.Fields(entry, "resources[]")  # not `done`: in-toto descriptors are open
+            name = fields.take("name", str)
+            if fields.take("algorithm", str) not in self._spellings:
+                raise FormatError("algorithm-mismatch", "a resource uses another hash than the manifest says")
+            self._values += digest_from_hex(self._algorithm, fields.take("digest", str)).value
+            path = _path(name) if self._ranged else name
+            if path != SINGLE:
+                check_name(path)
+            names.append(name)
+        return names
+
+    def _many(self, columns: Columns) -> bool:
+        """Read rows that lack nothing, are of the right hash, and have digests; say whether they are such."""
+        names, digests = columns.get("name"), columns.get("digest")
+        if names is None or digests is None or not self._spellings.issuperset(columns.get("algorithm", " ")):
+            return False
+        text = "".join(digests)
+        if set(map(len, digests)) != {2 * SIZES[self._algorithm]} or _HEX.fullmatch(text) is None:
+            return False
+        paths = [_path(name) for name in names] if self._ranged else names
+        if SINGLE in paths:
+            return False
+        check_names(paths)
+        self._values += bytes.fromhex(text)
+        return True
 
 
-def _range(untrusted: str) -> tuple[str, int, int]:
-    """Split ``path:start:end`` from the right: a path may have colons of its own."""
+def _path(untrusted: str) -> str:
+    """Take the path off ``path:start:end``, from the right: a path may have colons of its own."""
     path, _, last = untrusted.rpartition(":")
     path, _, first = path.rpartition(":")
     if not path or not _number(first) or not _number(last) or int(last) < int(first):
         raise FormatError("bad-shard-name", "a shard is named path:start:end, with its start before its end")
-    return path if path == SINGLE else check_name(path), int(first), int(last)
+    return path
 
 
 def _number(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= 18 and (text == "0" or text[0] != "0")
 
 
-def _check_coherent(resources: Sequence[Resource], shard_size: int | None, ignores: Sequence[str]) -> None:
+def _check_coherent(resources: Resources, shard_size: int | None, ignores: Sequence[str]) -> None:
     """Check what no single resource shows: names are distinct, shards tile, nothing is signed and ignored."""
-    paths = dict.fromkeys(resource.path for resource in resources)
-    if shard_size is None:
-        if len(paths) != len(resources):
-            raise FormatError("duplicate-name", "the manifest lists one resource twice")
-    else:
-        _check_ranges(resources, shard_size)
-    if SINGLE in paths and len(paths) > 1:
+    paths = resources.paths()
+    if shard_size is not None:
+        paths = list(_check_ranges(resources, shard_size))
+    if SINGLE in paths and any(path != SINGLE for path in paths):
         raise FormatError("unsafe-name", "only a single-file model may be named '.'")
     check_distinct(paths)
-    hidden = _ignored(resources, frozenset(ignores))
+    hidden = _ignored(paths, ignores)
     if hidden is not None:
         raise FormatError(
             "ignored-resource",
@@ -211,11 +252,12 @@ def _check_coherent(resources: Sequence[Resource], shard_size: int | None, ignor
         )
 
 
-def _check_ranges(resources: Sequence[Resource], shard_size: int) -> None:
+def _check_ranges(resources: Resources, shard_size: int) -> Iterable[str]:
     """Shards of one file must tile it from zero: a gap would be unsigned bytes, an overlap two answers."""
     ranges: dict[str, list[tuple[int, int]]] = {}
-    for resource in resources:
-        ranges.setdefault(resource.path, []).append((resource.start or 0, resource.end or 0))
+    for name in resources.names:
+        path, first, last = name.rsplit(":", 2)
+        ranges.setdefault(path, []).append((int(first), int(last)))
     for path, parts in ranges.items():
         parts.sort()
         if len(set(parts)) != len(parts):
@@ -228,14 +270,17 @@ def _check_ranges(resources: Sequence[Resource], shard_size: int) -> None:
         sizes = {end - start for start, end in parts[:-1]}
         if sizes - {shard_size} or parts[-1][1] - parts[-1][0] > shard_size:
             raise FormatError("bad-shard-size", f"the shards of {path!r} are not of the signed shard size")
+    return ranges
 
 
-def _ignored(resources: Sequence[Resource], ignores: set[str] | frozenset[str]) -> str | None:
-    """Return the first resource that lies at or under one of the paths, or None."""
-    for resource in resources:
-        place = resource.path
-        while place:
-            if place in ignores:
-                return resource.path
-            place = place.rpartition("/")[0]
+def _ignored(paths: Sequence[str], ignores: Iterable[str]) -> str | None:
+    """Return a path that lies at or under one of the ignored ones, or None."""
+    ordered = sorted(paths)
+    for ignored in ignores:
+        for start in (ignored, f"{ignored}/"):
+            place = bisect_left(ordered, start)
+            if place < len(ordered) and (
+                ordered[place] == ignored or ordered[place].startswith(f"{ignored}/")
+            ):
+                return ordered[place]
     return None

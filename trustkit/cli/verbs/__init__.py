@@ -25,6 +25,8 @@ VERBS: dict[str, Verb] = {
     "inspect": Verb("inspect", "show what a bundle, key or recipients file claims", "sign and verify"),
     "seal": Verb("seal", "encrypt a signed artifact for recipients", "seal and open"),
     "open": Verb("open", "decrypt a sealed artifact, checking every byte", "seal and open"),
+    "rewrap": Verb("rewrap", "change who may open it, touching no ciphertext", "seal and open"),
+    "shred": Verb("shred", "destroy its wrapped keys, so that nobody can open it", "seal and open"),
     "key generate": Verb("key_generate", "make a key pair", "keys and policies"),
     "key public": Verb("key_public", "print the public half of a private key", "keys and policies"),
     "policy check": Verb("policy_check", "validate a verification policy", "keys and policies"),

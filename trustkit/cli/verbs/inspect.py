@@ -7,10 +7,20 @@ the same strict parsers that verification uses; garbage is refused as there.
 from __future__ import annotations
 
 import argparse
+import re
 
 from trustkit import strictjson
 from trustkit.cli.answer import Answer, Row, counted
-from trustkit.cli.claims import claimed, of_bundle, of_descriptor, of_manifest, statement_in, unknown_document
+from trustkit.cli.claims import (
+    certificate_line,
+    certificates_in,
+    claimed,
+    of_bundle,
+    of_descriptor,
+    of_manifest,
+    statement_in,
+    unknown_document,
+)
 from trustkit.cli.parser import Parser
 from trustkit.cli.terminal import Terminal
 from trustkit.cli.trust import MAX_KEY_BYTES
@@ -18,10 +28,13 @@ from trustkit.errors import FormatError, LimitError, UsageError
 
 STORY = """
 Show what a file claims: a bundle (an author's signature, a publisher's descriptor, any other
-attestation), a recipients document, or a key. Private keys are recognized, never shown.
+attestation), a recipients document, certificates, or a key. Private keys are recognized, never shown.
 
 Nothing is verified: everything printed is what somebody wrote into the file.
 """
+
+_POLICY = re.compile(rb"^[\s{\"]*kind\"?\s*:\s*\"?VerificationPolicy", re.MULTILINE)
+_POLICY_LOOK = 4096
 
 
 def configure(parser: Parser) -> None:
@@ -51,6 +64,11 @@ def run(arguments: argparse.Namespace, _terminal: Terminal) -> Answer:
     raw = read_input(arguments.file, max_bytes=MAX_BYTES, what="file")
     if raw.lstrip()[:11] == b"-----BEGIN ":
         return _key(raw)
+    if _POLICY.search(raw[:_POLICY_LOOK]):
+        raise FormatError(
+            "unknown-document",
+            f"this is a verification policy; look at it with: trustkit policy check {path}",
+        )
     if len(raw) > RECIPIENTS_MAX_BYTES:
         return _bundle(raw)  # nothing else of ours is that large; parsed once
     document = strictjson.parse_object(raw, max_bytes=MAX_BYTES, what="file")
@@ -63,6 +81,7 @@ def run(arguments: argparse.Namespace, _terminal: Terminal) -> Answer:
 
 def _bundle(raw: bytes) -> Answer:
     from trustkit.attest.bundle import parse_bundle
+    from trustkit.attest.predicates.digests import in_words_of_today
     from trustkit.attest.predicates.model_signature import PREDICATE_TYPE as MODEL_SIGNATURE
     from trustkit.attest.predicates.model_signature import parse_manifest
     from trustkit.attest.predicates.sealed import parse_sealed
@@ -73,9 +92,10 @@ def _bundle(raw: bytes) -> Answer:
     rows, fields = of_bundle(bundle, statement)
     kind, what = "attestation", "a signed statement of a type that this version does not read"
     more: tuple[list[Row], strictjson.Object] = ([], {})
-    if statement.predicate_type == MODEL_SIGNATURE:
+    signature = in_words_of_today(statement)
+    if signature.predicate_type == MODEL_SIGNATURE:
         kind, what = "model-signature", "a model signature"
-        more = of_manifest(parse_manifest(statement))
+        more = of_manifest(parse_manifest(signature))
     elif statement.predicate_type == SEALED:
         kind, what = "descriptor", "the descriptor of a sealed artifact"
         more = of_descriptor(parse_sealed(statement))
@@ -94,6 +114,8 @@ def _recipients(raw: bytes) -> Answer:
 
 
 def _key(raw: bytes) -> Answer:
+    if b"-----BEGIN CERTIFICATE-----" in raw and b"PRIVATE KEY-----" not in raw:
+        return _certificates(raw)
     if len(raw) > MAX_KEY_BYTES:
         raise LimitError("too-large", f"the key is larger than {MAX_KEY_BYTES} bytes", limit=MAX_KEY_BYTES)
     if b"PRIVATE KEY-----" in raw:
@@ -117,6 +139,18 @@ def _key(raw: bytes) -> Answer:
     )
 
 
+def _certificates(raw: bytes) -> Answer:
+    """Show a file of certificates, in its order."""
+    from trustkit.verifying.authorities import MAX_ROOTS, ders_from_pem
+
+    found = certificates_in(ders_from_pem(raw, "the file", most=MAX_ROOTS))
+    return claimed(
+        f"{counted(len(found), 'certificate')}; whom to believe has to be known from elsewhere",
+        [("certificate", certificate_line(said)) for said in found],
+        {"kind": "certificates", "certificates": list(found)},
+    )
+
+
 def _public(raw: bytes) -> tuple[list[str], str]:
     """Say what a public key can be used for: to verify with, to seal to, or both."""
     from trustkit.sealing.hpke import recipient_from_pem
@@ -128,7 +162,7 @@ def _public(raw: bytes) -> tuple[list[str], str]:
         fingerprint = str(public_key_from_pem(raw, what="the file").fingerprint)
         uses.append("verify signatures")
     except UsageError as error:
-        if error.code != "unsupported-key":
+        if error.code != "unsupported-key" and raw.count(b"-----BEGIN ") == 1:  # two are a hybrid recipient's
             raise
     try:
         fingerprint = str(recipient_from_pem(raw).key_id)

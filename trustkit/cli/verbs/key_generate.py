@@ -20,13 +20,18 @@ from trustkit.errors import TrustkitError, UsageError
 if TYPE_CHECKING:
     from trustkit.digest import Digest
 
+SIGNING = ("p256", "p384", "p521")
+KINDS = (*SIGNING, "x25519", "mlkem768-x25519")
+"""What a key pair can be."""
+
 STORY = """
 Make a key pair: the private key in FILE, which only its owner can read, and the public key
 beside it in FILE.pub, for everybody. Neither ever replaces a file.
 
-Signing keys are EC keys (p256, p384, p521); x25519 makes the key pair of a recipient that
-artifacts are sealed to. The passphrase comes from a file or is asked for on a terminal;
-without one the private key is written unencrypted, and a warning says so.
+Signing keys are EC keys (p256, p384, p521). The key pair of a recipient that artifacts are
+sealed to is x25519, or mlkem768-x25519, which a quantum computer does not open either. The
+passphrase comes from a file or is asked for on a terminal; without one the private key is
+written unencrypted, and a warning says so.
 """
 
 
@@ -38,7 +43,7 @@ def configure(parser: Parser) -> None:
         "trustkit key generate --output cluster.pem --type x25519",
     )
     parser.one("--output", "where the private key goes; the public key goes to FILE.pub", required=True)
-    parser.one("--type", "kind of key (default: p256)", choices=("p256", "p384", "p521", "x25519"))
+    parser.one("--type", "kind of key (default: p256)", choices=KINDS)
     parser.one("--passphrase-file", "its first line encrypts the private key")
 
 
@@ -82,10 +87,10 @@ def _public_of(private: Path) -> Path:
 
 
 def _pair(kind: str, passphrase: bytes | None) -> tuple[bytes, bytes]:
-    if kind == "x25519":
+    if kind not in SIGNING:
         from trustkit.sealing.hpke import generate_opener
 
-        return generate_opener("x25519", passphrase=passphrase)
+        return generate_opener("x25519" if kind == "x25519" else "mlkem768-x25519", passphrase=passphrase)
     from trustkit.signing.key import generate_key
 
     return generate_key(kind, passphrase=passphrase)
@@ -117,7 +122,7 @@ def _take_back(path: Path, content: bytes) -> None:
 
 
 def _fingerprint(kind: str, public_pem: bytes) -> Digest:
-    if kind == "x25519":
+    if kind not in SIGNING:
         from trustkit.sealing.hpke import recipient_from_pem
 
         return recipient_from_pem(public_pem).key_id

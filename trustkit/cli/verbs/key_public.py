@@ -13,7 +13,10 @@ from trustkit.cli.answer import Answer
 from trustkit.cli.parser import Parser
 from trustkit.cli.passphrase import unlock
 from trustkit.cli.terminal import Terminal
-from trustkit.errors import UsageError
+from trustkit.errors import FormatError, UsageError
+
+_HYBRID = 2
+"""PEM blocks in the key file of a hybrid recipient."""
 
 STORY = """
 Print the public half of a private key as PEM text: what verifiers put into a policy, or
@@ -58,6 +61,9 @@ def _public_half(path: Path, passphrase: bytes | None) -> tuple[str, str]:
         return signer.public_pem().decode("ascii"), str(signer.fingerprint)
     except UsageError as error:
         if error.code != "unsupported-key":
+            raise
+    except FormatError:
+        if read_input(path, max_bytes=MAX_KEY_BYTES, what="key").count(b"-----BEGIN ") != _HYBRID:
             raise
     opener = opener_from_pem(read_input(path, max_bytes=MAX_KEY_BYTES, what="key"), passphrase=passphrase)
     return opener.public_pem().decode("ascii"), str(opener.key_id)

@@ -40,10 +40,11 @@ def configure(parser: Parser) -> None:
 def run(arguments: argparse.Namespace, _terminal: Terminal) -> Answer:
     """Read the bundle and list what it claims."""
     from trustkit.attest.bundle import parse_bundle
+    from trustkit.attest.predicates.digests import in_words_of_today
     from trustkit.attest.predicates.model_signature import parse_manifest
 
     source, raw = _bundle_of(arguments.path, arguments.bundle)
-    manifest = parse_manifest(statement_in(parse_bundle(raw)))
+    manifest = parse_manifest(in_words_of_today(statement_in(parse_bundle(raw))))
     rows, fields = digests_of(manifest) if arguments.digest else of_manifest(manifest)
     fields["bundle"] = str(source)
     if arguments.digest:

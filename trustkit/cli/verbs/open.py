@@ -10,8 +10,9 @@ import argparse
 from typing import TYPE_CHECKING
 
 from trustkit.cli.answer import Answer, counted, size
-from trustkit.cli.keys import given, opener_from
+from trustkit.cli.keys import given
 from trustkit.cli.parser import Parser
+from trustkit.cli.recipients import files_of, opener_of, word_of
 from trustkit.cli.terminal import Terminal
 from trustkit.cli.trust import policy_from_flags
 
@@ -40,7 +41,13 @@ def configure(parser: Parser) -> None:
         refused="refused: tampered with, of another signer, or not sealed to this opener; nothing is left",
     )
     parser.place("folder", "the sealed folder")
-    parser.one("--opener", "private key that it was sealed to (PEM)", required=True)
+    parser.one(
+        "--opener",
+        "private key that it was sealed to (PEM), or passphrase:FILE",
+        kind=word_of,
+        files=True,
+        required=True,
+    )
     parser.one("--opener-passphrase-file", "its first line opens that key; asked for on a terminal")
     parser.one("--key", "public key of the author (PEM)")
     parser.one("--publisher-key", "public key of the publisher (default: the author's)")
@@ -53,7 +60,7 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> Answer:
     policy = policy_from_flags(arguments.policy, arguments.key, arguments.publisher_key)
     from trustkit import workflows
 
-    opener = opener_from(arguments.opener, arguments.opener_passphrase_file, terminal)
+    opener = opener_of(arguments.opener, arguments.opener_passphrase_file, terminal)
     with terminal.progress("opening", arguments.folder) as progress:
         opened = workflows.open_sealed(
             arguments.folder,
@@ -61,11 +68,11 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> Answer:
             policy,
             output=arguments.output,
             inputs=given(
-                arguments.opener,
                 arguments.opener_passphrase_file,
                 arguments.key,
                 arguments.publisher_key,
                 arguments.policy,
+                more=files_of([arguments.opener]),
             ),
             progress=progress,
         )

@@ -16,7 +16,7 @@ from trustkit.cli.terminal import Terminal
 from trustkit.cli.trust import read_policy
 
 if TYPE_CHECKING:
-    from trustkit.verifying.policy import KeyAuthority
+    from trustkit.verifying.authorities import Authority
 
 STORY = """
 Read a verification policy as strictly as every face of trustkit reads it, and list whom it
@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace, _terminal: Terminal) -> Answer:
             *(
                 (
                     " and ".join(sorted(authority.roles)),
-                    f"{authority.name} ({authority.public_key.fingerprint})",
+                    f"{authority.name} ({_whom(authority)})",
                 )
                 for authority in policy.authorities
             ),
@@ -71,9 +71,27 @@ def run(arguments: argparse.Namespace, _terminal: Terminal) -> Answer:
     )
 
 
-def _told(authority: KeyAuthority) -> strictjson.Object:
-    return {
+def _whom(authority: Authority) -> str:
+    from trustkit.verifying.authorities import KeyAuthority, root_fingerprints
+
+    if isinstance(authority, KeyAuthority):
+        return str(authority.public_key.fingerprint)
+    names = ", ".join(authority.identities) or "anybody"
+    return f"{names}, certified under {', '.join(root_fingerprints(authority))}"
+
+
+def _told(authority: Authority) -> strictjson.Object:
+    from trustkit.verifying.authorities import KeyAuthority, root_fingerprints
+
+    common: strictjson.Object = {
         "name": authority.name,
         "roles": [str(role) for role in sorted(authority.roles)],
-        "fingerprint": str(authority.public_key.fingerprint),
+    }
+    if isinstance(authority, KeyAuthority):
+        return {**common, "kind": "key", "fingerprint": str(authority.public_key.fingerprint)}
+    return {
+        **common,
+        "kind": "certificate",
+        "roots": list(root_fingerprints(authority)),
+        "identities": list(authority.identities),
     }

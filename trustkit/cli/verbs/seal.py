@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trustkit.cli.answer import Answer, counted, size
-from trustkit.cli.keys import given, refuse_unless, signer_from
+from trustkit.cli.keys import given, signer_from
 from trustkit.cli.parser import Parser, text_of, whole
+from trustkit.cli.recipients import files_of, recipients_from, word_of
 from trustkit.cli.terminal import Terminal
-from trustkit.cli.trust import policy_from_flags, read_key
+from trustkit.cli.trust import policy_from_flags
 from trustkit.errors import UsageError
 
 if TYPE_CHECKING:
-    from trustkit.sealing.recipients import Recipient
+    from trustkit.sealing.parties import Recipient
     from trustkit.signing.key import Signer
     from trustkit.verifying.policy import VerificationPolicy
     from trustkit.workflows import Sealed
@@ -46,7 +46,13 @@ def configure(parser: Parser) -> None:
     parser.place("path", "the signed folder or file")
     parser.one("--key", "your private key, the publisher's (PEM)", required=True)
     parser.one("--passphrase-file", "its first line opens the key; asked for on a terminal")
-    parser.many("--recipient", "public key to seal to, X25519 or P-256 (PEM)", required=True)
+    parser.many(
+        "--recipient",
+        "public key to seal to (PEM), or passphrase:FILE",
+        kind=word_of,
+        files=True,
+        required=True,
+    )
     parser.one("--author-key", "public key of the author (PEM)")
     parser.one("--policy", "verification policy that says which authors to believe")
     parser.one("--line", "model line, such as acme/tiny-llm", metavar="LINE", kind=line_of, required=True)
@@ -61,11 +67,8 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> Answer:
     """Verify, seal, and say what was written."""
     policy = policy_from_flags(arguments.policy, arguments.author_key, flag="--author-key")
     from trustkit import workflows
-    from trustkit.sealing.recipients import recipient_from_pem
 
-    files: list[Path] = arguments.recipient
-    refuse_unless(len(set(files)) == len(files), "one --recipient is given twice")
-    recipients = [recipient_from_pem(read_key(file)) for file in files]
+    recipients = recipients_from(arguments.recipient, flag="--recipient")
     signer = signer_from(arguments.key, arguments.passphrase_file, terminal)
     if arguments.policy is not None:
         _refuse_stranger(policy, signer)
@@ -85,7 +88,7 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> Answer:
                 arguments.author_key,
                 arguments.policy,
                 arguments.bundle,
-                more=files,
+                more=files_of(arguments.recipient),
             ),
             progress=progress,
         )
@@ -94,7 +97,7 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> Answer:
 
 def _refuse_stranger(policy: VerificationPolicy, signer: Signer) -> None:
     """Refuse to publish under a policy that would not let the outcome be opened."""
-    publishers = {authority.public_key.fingerprint for authority in policy.acting_as("publisher")}
+    publishers = {key.fingerprint for key in policy.keys_of("publisher")}
     if signer.fingerprint not in publishers:
         raise UsageError(
             "not-a-publisher",

@@ -7,6 +7,7 @@ nobody signed and the caller tolerated, what ``--only`` skipped.
 from __future__ import annotations
 
 import argparse
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,8 @@ Verify a model or dataset before anything loads it: the signature must be made b
 somebody you name, every signed file must be there with every byte as it was signed,
 and nothing may lie there that was not signed.
 
-Whom to believe is said by --key (one public key) or --policy (authorities, roles and a
+Whom to believe is said by --key (one public key), --ca (the roots of your certificate
+authority, with --identity for whom of its people) or --policy (authorities, roles and a
 threshold); there is no default.
 """
 
@@ -35,6 +37,7 @@ def configure(parser: Parser) -> None:
     parser.story(
         STORY,
         "trustkit verify model/ --key author.pem.pub",
+        "trustkit verify model/ --ca roots.pem --identity email:ml@example.com",
         "trustkit verify model/ --policy policy.yaml --json",
         "trustkit verify model/ --key author.pem.pub --only '*.safetensors'",
         done="trusted; nothing else means that",
@@ -42,6 +45,13 @@ def configure(parser: Parser) -> None:
     )
     parser.place("path", "the folder or file to verify")
     parser.one("--key", "public key of the author (PEM)")
+    parser.one("--ca", "roots that the author's certificate must lead to (PEM)")
+    parser.many(
+        "--identity",
+        "whom the certificate must name, exactly: uri:, dns:, email: or cn: and the name",
+        metavar="NAME",
+        kind=text_of,
+    )
     parser.one("--policy", "verification policy (YAML or JSON)")
     parser.one("--bundle", "where the bundle lies (default: PATH/model.sig, or FILE.sig beside a file)")
     parser.many(
@@ -52,7 +62,9 @@ def configure(parser: Parser) -> None:
 
 def run(arguments: argparse.Namespace, terminal: Terminal) -> Answer:
     """Verify, and say who is to be believed for what."""
-    policy = policy_from_flags(arguments.policy, arguments.key)
+    policy = policy_from_flags(
+        arguments.policy, arguments.key, roots=arguments.ca, identities=arguments.identity or ()
+    )
     from trustkit import workflows
 
     whole = () if arguments.only else (arguments.path,)  # of a part nobody knows the size beforehand
@@ -64,6 +76,7 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> Answer:
                 bundle=arguments.bundle,
                 only=arguments.only or (),
                 ignore_unsigned=arguments.ignore_unsigned,
+                now=time.time,
                 progress=progress,
             )
         except VerificationError as error:
@@ -89,14 +102,18 @@ def _is_sealed(path: Path) -> bool:
 def _answer(path: Path, bundle: Path, verified: Verified) -> Answer:
     manifest = verified.signed.manifest
     signers: list[strictjson.Object] = [
-        {"authority": signer.authority, "fingerprint": str(signer.fingerprint)}
+        {
+            "authority": signer.authority,
+            "fingerprint": str(signer.fingerprint),
+            "identity": signer.identity,
+        }
         for signer in verified.signed.signers
     ]
     return Answer(
         "trusted",
         str(path),
         rows=[
-            *(("signed by", f"{signer['authority']} ({signer['fingerprint']})") for signer in signers),
+            *(("signed by", _who(signer)) for signer in signers),
             ("manifest digest", str(manifest.manifest_digest)),
             ("root digest", str(manifest.root_digest)),
             ("compared", f"{counted(len(verified.files), 'file')}, {size(verified.bytes)}"),
@@ -118,6 +135,11 @@ def _answer(path: Path, bundle: Path, verified: Verified) -> Answer:
         },
         warnings=_warnings(verified),
     )
+
+
+def _who(signer: strictjson.Object) -> str:
+    named = f"{signer['identity']}, " if signer["identity"] is not None else ""
+    return f"{signer['authority']} ({named}{signer['fingerprint']})"
 
 
 def _warnings(verified: Verified) -> list[str]:

@@ -5,14 +5,14 @@
     "signatures": [
       {
         "keyid": "",
-        "sig": "MEQCIAjI8q9c82PiS/e6AeUtO514dJxuu7FIofIev/+TAc+uAiBC1qxjJkf31VsjezViJIHxZGVZweiHtZVRItxuqA8yCA=="
+        "sig": "MEYCIQC23TxOhDO8XAKolrZ09KbTROw5MNymj4S1rsJ5Cc+H9QIhALd8AI+8BklFmH3AENuhAPojNGwmqkI0vGWuvoEtpPzN"
       }
     ]
   },
   "mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
   "verificationMaterial": {
     "publicKey": {
-      "hint": "9bc079e4aa4fcc5ee52c6daf28432ed24043718dcc374fab1cee01192b0e6d53"
+      "hint": "9373bfebb1cc19b384c110942b716423d112791e809ff507f18e8f6f47f71354"
     },
     "tlogEntries": []
   }

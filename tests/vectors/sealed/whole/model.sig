@@ -5,14 +5,14 @@
     "signatures": [
       {
         "keyid": "",
-        "sig": "MEQCIEN8UDWRv++st+7pv9HMX157GPqogGMBKsy7N+NaSG1/AiBHWAv9tV4G4W4Mj4RWR19IrQXWb31sHA6ph/rraovgIQ=="
+        "sig": "MEUCIQDwVp4mvX+qec9pAR3w0ZgMUc5LA9/5DmWKQPnORaSJhAIgQjTATLVwXitIU7tF/FW+IlmpKtrOi3a4ykazxdbHrds="
       }
     ]
   },
   "mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
   "verificationMaterial": {
     "publicKey": {
-      "hint": "9bc079e4aa4fcc5ee52c6daf28432ed24043718dcc374fab1cee01192b0e6d53"
+      "hint": "9373bfebb1cc19b384c110942b716423d112791e809ff507f18e8f6f47f71354"
     },
     "tlogEntries": []
   }

@@ -1,0 +1,93 @@
+"""What a pod would share with a sidecar, or do before it: reasons for which no sidecar is lent to it.
+
+    1. The node's network: the sidecar's health port would be the node's, and who answers there
+       first would say *ready* for a model that is not published.
+    2. The sidecar's health port, declared by another container: the same, inside the pod. A native
+       sidecar that does not declare what it listens on is not seen here.
+    3. A model, used by an init container that stands before its sidecar: it would find an empty folder,
+       and whatever it does instead was not verified.
+
+The law of this file: it says nothing about what is ours (`admission.validate`), and reads nothing
+but the pod.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from admission.evidence import remedy_for
+from admission.sidecar import Injection, Plan
+from trustkit.deciding.decision import Violation
+from trustkit.strictjson import Object, Value
+from trustkit.workloads.containers import CONTAINER_LISTS
+from trustkit.workloads.sidecars import PREFIX, sidecars_of
+
+
+def exposed(
+    spec: Object, injections: Sequence[Injection], plan: Plan, *, wanted: bool
+) -> tuple[Violation, ...]:
+    """Return why a pod may have no sidecar; empty where it may.
+
+    Args:
+        spec: The pod's, untrusted.
+        injections: What we would have injected for the sidecars that are there.
+        plan: Where sidecars answer.
+        wanted: Whether the pod has a sidecar, or names a model that calls for one.
+    """
+    found: list[Violation] = []
+    if wanted and spec.get("hostNetwork"):
+        why = "spec is in the node's network, where others could answer for the sidecar"
+        found.append(Violation("sidecar-exposed", why, remedy_for("sidecar-exposed")))
+    ports = {plan.sidecar.health_port + index for index in range(len(injections))}
+    for place, container in _others(spec):
+        for port in sorted(ports & _ports(container)):
+            why = f"{place} declares port {port}, where a sidecar says whether its model is ready"
+            found.append(Violation("sidecar-exposed", why, remedy_for("sidecar-exposed")))
+    for place in _too_early(spec, injections):
+        why = f"{place} uses a model and stands before the sidecar that brings it"
+        found.append(Violation("sidecar-late", why, remedy_for("sidecar-late")))
+    return tuple(found)
+
+
+def _others(spec: Object) -> Iterator[tuple[str, Object]]:
+    """Every container of every list but our sidecars."""
+    for name in CONTAINER_LISTS:
+        entries = spec.get(name)
+        for index, entry in enumerate(entries if isinstance(entries, list) else ()):
+            if isinstance(entry, dict) and not str(entry.get("name")).startswith(PREFIX):
+                yield f"spec.{name}[{index}]", entry
+
+
+def _ports(container: Object) -> frozenset[int]:
+    entries = container.get("ports")
+    ports = [
+        entry.get("containerPort")
+        for entry in (entries if isinstance(entries, list) else ())
+        if isinstance(entry, dict)
+    ]
+    return frozenset(port for port in ports if isinstance(port, int))
+
+
+def _too_early(spec: Object, injections: Sequence[Injection]) -> Iterator[str]:
+    """The init containers that use a model before it is there: by its volume, or by a path in any text."""
+    entries = spec.get("initContainers")
+    inits = entries if isinstance(entries, list) else []
+    models = {injection.reference: injection for injection in injections}
+    for sidecar in sidecars_of(spec):
+        model = models.get(sidecar.reference)
+        if model is None:
+            continue
+        volume, folder = str(model.volume["name"]), str(model.mount["mountPath"])
+        for index, entry in enumerate(inits[: sidecar.index]):
+            ours = isinstance(entry, dict) and str(entry.get("name")).startswith(PREFIX)
+            if not ours and any(text == volume or folder in text for text in _texts(entry)):
+                yield f"spec.initContainers[{index}]"
+
+
+def _texts(value: Value) -> Iterator[str]:
+    """Every text in a value, names of members not."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list | dict):
+        for member in value.values() if isinstance(value, dict) else value:
+            yield from _texts(member)

@@ -1,0 +1,235 @@
+"""Certificates and second signatures at the command line."""
+
+import json
+import time
+
+import pytest
+
+from trustkit import workflows
+from trustkit.signing.key import load_signer
+
+NOW = float(int(time.time()))
+
+
+@pytest.fixture(scope="module")
+def signing(forger, tmp_path_factory):
+    """A root, and keys, certificates and chain of a signer and of a TLS server, in files."""
+    folder = tmp_path_factory.mktemp("ca")
+    root = forger.Issuer(NOW, name="root", uris=())
+    between = forger.Issuer(NOW, name="between", parent=root, uris=())
+    leaf, key = between.leaf(uris=(), emails=("ml@example.com",), subject="ml", extended=None)
+    server, server_key = between.leaf(uris=(), dns=("host.example",))
+    for name, raw in {
+        "roots.pem": root.pem,
+        "chain.pem": between.pem,
+        "ml.pem": forger.key_pem(key),
+        "ml.crt": forger.pem(leaf),
+        "server.pem": forger.key_pem(server_key),
+        "server.crt": forger.pem(server),
+    }.items():
+        (folder / name).write_bytes(raw)
+    return folder
+
+
+@pytest.fixture
+def plain(world, tmp_path):
+    """A model that nobody signed yet."""
+    folder = tmp_path / "plain"
+    folder.mkdir()
+    (folder / "weights.bin").write_bytes(b"weights")
+    return folder
+
+
+@pytest.fixture
+def sign(cli, signing, plain):
+    """Sign the model with a certificate."""
+
+    def run(*more, key="ml.pem", certificate="ml.crt"):
+        return cli(
+            *("sign", plain, "--key", signing / key, "--certificate", signing / certificate),
+            *("--chain", signing / "chain.pem", *more),
+        )
+
+    return run
+
+
+def test_sign_and_verify_with_a_certificate(cli, sign, signing, plain):
+    made = sign("--json").document
+    assert made["signer"]["identity"] == "email:ml@example.com"
+    ran = cli("verify", plain, "--ca", signing / "roots.pem", "--identity", "email:ml@example.com")
+    assert ran.status == 0
+    assert "ca (email:ml@example.com, sha256:" in ran.out
+    document = cli("verify", plain, "--ca", signing / "roots.pem", "--json").document
+    assert document["signer"]["identity"] == "email:ml@example.com"
+    assert document["signers"] == [document["signer"]]
+    assert document["signer"]["fingerprint"] == made["signer"]["fingerprint"]
+    assert "certified as" in sign("--overwrite").out
+
+
+def test_the_identity_is_the_one_that_was_named_or_one_of_several(cli, sign, signing, plain):
+    sign()
+    verify = ("verify", plain, "--ca", signing / "roots.pem")
+    ran = cli(*verify, "--identity", "email:other@example.com")
+    assert (ran.status, ran.code) == (1, "identity-mismatch")
+    assert cli(*verify, "--identity", "email:other@example.com", "--identity", "cn:ml").status == 0
+    ran = cli(*verify, "--identity", "ml@example.com")
+    assert (ran.status, ran.code) == (2, "bad-identity")
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "code"),
+    [
+        (("--identity", "cn:ml", "--key", "ml.pem"), 2, "bad-arguments"),
+        (("--ca", "roots.pem", "--key", "ml.pem"), 2, "bad-arguments"),
+        (("--ca", "roots.pem", "--policy", "ml.pem"), 2, "bad-arguments"),
+        (("--ca", "ml.pem"), 2, "private-key-given"),
+        (("--ca", "none.pem"), 2, "no-such-file"),
+        (("--ca", "junk"), 3, "bad-certificate"),
+        (("--ca", "chain.pem"), 0, ""),
+        (("--ca", "server.crt"), 1, "certificate-untrusted"),
+        (("--policy", "roots.pem"), 2, "bad-policy"),
+        ((), 2, "no-authority"),
+    ],
+)
+def test_whom_to_believe_is_said_once(cli, sign, signing, plain, words, status, code):
+    (signing / "junk").write_bytes(b"junk")
+    sign()
+    named = [signing / word if "." in word or word == "junk" else word for word in words]
+    ran = cli("verify", plain, *named)
+    assert ran.status == status, ran.err
+    assert status == 0 or ran.code == code
+
+
+def test_a_bare_key_verifies_what_a_certificate_signed(cli, sign, signing, plain, world, tmp_path):
+    sign()
+    (tmp_path / "ml.pub").write_text(cli("key", "public", signing / "ml.pem").out)
+    assert cli("verify", plain, "--key", tmp_path / "ml.pub").status == 0
+    ran = cli("verify", plain, "--key", world.public(world.author))
+    assert (ran.status, ran.code) == (1, "unsupported-material")
+
+
+def test_certificates_that_cannot_sign(cli, sign, signing, plain):
+    ran = sign(key="server.pem", certificate="server.crt")
+    assert (ran.status, ran.code) == (1, "certificate-not-for-signing")
+    ran = sign(key="server.pem", certificate="ml.crt")
+    assert (ran.status, ran.code) == (2, "certificate-key-mismatch")
+    ran = cli("sign", plain, "--key", signing / "ml.pem", "--chain", signing / "chain.pem")
+    assert (ran.status, ran.code) == (2, "bad-arguments")
+    ran = sign("--bundle", signing / "chain.pem", "--overwrite")
+    assert (ran.status, ran.code) == (2, "output-is-input")
+    assert not list(plain.glob("*.sig"))
+
+
+def test_a_policy_of_certificates(cli, sign, signing, plain, tmp_path):
+    (tmp_path / "roots.pem").write_bytes((signing / "roots.pem").read_bytes())
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(
+        "apiVersion: trustkit.dev/v1alpha1\nkind: VerificationPolicy\nmetadata: {name: ours}\nspec:\n"
+        "  authorities:\n"
+        "  - name: ml\n    roles: [author]\n    certificate:\n"
+        "      roots: {file: roots.pem}\n      identities: ['email:ml@example.com']\n"
+        "  - name: anybody\n    roles: [publisher]\n    certificate: {roots: {file: roots.pem}}\n"
+    )
+    sign()
+    document = cli("verify", plain, "--policy", policy, "--json").document
+    assert document["signer"]["authority"] == "ml"
+    shown = cli("policy", "check", policy)
+    assert "ml (email:ml@example.com, certified under sha256:" in shown.out
+    assert "anybody (anybody, certified under sha256:" in shown.out
+    [one, other] = cli("policy", "check", policy, "--json").document["authorities"]
+    assert (one["kind"], one["identities"], len(one["roots"])) == ("certificate", ["email:ml@example.com"], 1)
+    assert other["identities"] == []
+
+
+def test_inspecting_what_certificates_claim(cli, sign, signing, plain):
+    sign()
+    ran = cli("inspect", plain / "model.sig")
+    assert "UNVERIFIED" in ran.err + ran.out
+    assert "email:ml@example.com, cn:ml; issued by CN=between; from 2" in ran.err + ran.out
+    [leaf, between] = cli("inspect", plain / "model.sig", "--json").document["certificates"]
+    assert leaf["identities"] == ["email:ml@example.com", "cn:ml"]
+    assert (between["subject"], between["identities"]) == ("CN=between", ["cn:between"])
+    document = cli("inspect", signing / "chain.pem", "--json").document
+    assert (document["kind"], document["verified"]) == ("certificates", False)
+    assert document["certificates"] == [between]
+
+
+# -- a second signature --------------------------------------------------------------------------------
+
+
+def test_adding_a_signature(cli, model, world):
+    before = json.loads((model / "model.sig").read_bytes())
+    ran = cli("sign", model, "--key", world.stranger, "--add", "--json")
+    assert ran.status == 0
+    assert ran.document["signer"]["identity"] is None
+    after = json.loads((model / "model.sig").read_bytes())
+    assert after["dsseEnvelope"]["signatures"][0] == before["dsseEnvelope"]["signatures"][0]
+    for key in (world.author, world.stranger):
+        assert cli("verify", model, "--key", world.public(key)).status == 0
+    ran = cli("sign", model, "--key", world.stranger, "--add")
+    assert (ran.status, ran.code) == (2, "already-signed")
+
+
+def test_who_adds_is_warned_of_what_is_left_out(cli, model, world):
+    (model / "cache").write_bytes(b"x")
+    assert cli("sign", model, "--key", world.author, "--ignore", "cache", "--overwrite").status == 0
+    ran = cli("sign", model, "--key", world.stranger, "--add")
+    assert ran.status == 0
+    assert "leaves out 'cache'" in ran.err
+
+
+def test_a_certified_author_is_no_recipient(cli, model, signing, world, tmp_path):
+    roots = {"pem": (signing / "roots.pem").read_text()}
+    authorities = [
+        {"name": "corp", "roles": ["author"], "certificate": {"roots": roots}},
+        {"name": "pub", "roles": ["publisher"], "key": {"pem": world.public(world.publisher).read_text()}},
+    ]
+    document = {
+        "apiVersion": "trustkit.dev/v1alpha1",
+        "kind": "VerificationPolicy",
+        "metadata": {"name": "p"},
+        "spec": {"authorities": authorities, "lines": ["acme/x"]},
+    }
+    (tmp_path / "policy.json").write_text(json.dumps(document))
+    words = ("sign", model, "--key", signing / "ml.pem", "--certificate", signing / "ml.crt", "--overwrite")
+    assert cli(*words, "--chain", signing / "chain.pem").status == 0
+    public = tmp_path / "ml.pub"
+    public.write_text(cli("key", "public", signing / "ml.pem").out)
+    for recipient, status in ((public, 2), (world.public(world.opener), 0)):
+        ran = cli(
+            *("seal", model, "--key", world.publisher, "--recipient", recipient),
+            *("--policy", tmp_path / "policy.json", "--line", "acme/x", "--version", "1"),
+            *("--output", tmp_path / "sealed"),
+        )
+        assert ran.status == status, ran.err
+        assert ran.err.endswith("[recipient-signs]\n") or not status
+        assert (tmp_path / "sealed").exists() == (status == 0)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--method", "shards"),
+        ("--hash", "blake3"),
+        ("--ignore", "x"),
+        ("--allow-symlinks",),
+        ("--overwrite",),
+    ],
+)
+def test_what_a_bundle_says_is_not_said_again(cli, model, world, words):
+    ran = cli("sign", model, "--key", world.stranger, "--add", *words)
+    assert (ran.status, ran.code) == (2, "bad-arguments")
+    assert words[0] in ran.err
+
+
+def test_a_certificate_cannot_be_added(cli, model, signing):
+    ran = cli("sign", model, "--key", signing / "ml.pem", "--certificate", signing / "ml.crt", "--add")
+    assert (ran.status, ran.code) == (2, "certificate-not-first")
+
+
+def test_a_changed_model_gets_no_second_signature(cli, model, world):
+    (model / "weights.bin").write_bytes(b"other")
+    ran = cli("sign", model, "--key", world.stranger, "--add")
+    assert (ran.status, ran.code) == (1, "digest-mismatch")
+    workflows.sign(model, load_signer(world.author, passphrase=None), overwrite=True)
+    assert cli("sign", model, "--key", world.stranger, "--add").status == 0

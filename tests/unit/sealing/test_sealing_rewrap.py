@@ -1,0 +1,176 @@
+"""Other recipients for one key: whoever stays keeps his wrap as it is, and somebody always stays."""
+
+import json
+
+import pytest
+
+from trustkit.digest import digest_of, parse_digest
+from trustkit.errors import FormatError, LimitError, SealError, UsageError
+from trustkit.sealing.descriptor import WrapContext
+from trustkit.sealing.keys import Dek, commitment
+from trustkit.sealing.recipients import (
+    MAX_RECIPIENTS,
+    claims_of,
+    generate_opener,
+    opener_from_pem,
+    recipient_from_pem,
+    recipients_of,
+    rewrap_document,
+    unwrap_document,
+    wrap_document,
+)
+from trustkit.sealing.shredded import record_to_bytes
+
+SECRET = bytes(range(100, 132))
+DEK_ID = "0123456789abcdef" * 2
+
+
+def dek(secret=SECRET):
+    return Dek(bytearray(secret))
+
+
+CONTEXT = WrapContext(
+    line="acme/tiny-llm",
+    version=3,
+    dek_id=DEK_ID,
+    publisher_key=digest_of(b"publisher"),
+    manifest_digest=digest_of(b"manifest"),
+    key_commitment=commitment(dek(), DEK_ID),
+)
+
+
+def pair(kind):
+    private, public = generate_opener(kind, passphrase=None)
+    return recipient_from_pem(public), opener_from_pem(private, passphrase=None)
+
+
+ALICE, ALICES = pair("x25519")
+BOB, BOBS = pair("p256")
+CAROL, CAROLS = pair("x25519")
+FUTURE = {"kind": "future-kind", "key": f"sha256:{'7' * 64}", "wrapped": "AAAA"}
+
+
+@pytest.fixture
+def document():
+    return wrap_document(dek(), CONTEXT, [ALICE, BOB])
+
+
+def rewrapped(document, *, add=(), remove=(), key=None, context=CONTEXT):
+    return rewrap_document(document, context, key or dek(), add=add, remove=remove)
+
+
+def entries(document):
+    return {entry["key"]: entry for entry in json.loads(document)["recipients"]}
+
+
+def refusal(kind, *arguments, **options):
+    with pytest.raises(kind) as caught:
+        rewrapped(*arguments, **options)
+    return caught.value.code
+
+
+def test_one_more(document):
+    found = rewrapped(document, add=[CAROL])
+    for opener in (ALICES, BOBS, CAROLS):
+        with unwrap_document(found, CONTEXT, [opener]) as key:
+            assert key.key == SECRET
+    assert entries(found).items() > entries(document).items()
+    assert recipients_of(found) == tuple(sorted(recipients_of(found)))
+    assert claims_of(found) == (DEK_ID, recipients_of(found))
+
+
+def test_one_less(document):
+    found = rewrapped(document, remove=[ALICE.key_id])
+    assert recipients_of(found) == ((BOB.kind, BOB.key_id),)
+    with pytest.raises(SealError, match="no-matching-opener"):
+        unwrap_document(found, CONTEXT, [ALICES])
+
+
+def test_one_for_another(document):
+    found = rewrapped(document, add=[CAROL], remove=[ALICE.key_id, BOB.key_id])
+    assert recipients_of(found) == ((CAROL.kind, CAROL.key_id),)
+
+
+def test_a_new_wrap_for_one_who_is_there(document):
+    found = rewrapped(document, add=[ALICE], remove=[ALICE.key_id])
+    assert recipients_of(found) == recipients_of(document)
+    before, after = entries(document), entries(found)
+    assert after[str(ALICE.key_id)] != before[str(ALICE.key_id)]
+    assert after[str(BOB.key_id)] == before[str(BOB.key_id)]
+
+
+def test_kinds_of_tomorrow_are_kept_and_can_be_removed(document):
+    parsed = json.loads(document)
+    parsed["recipients"].append(FUTURE)
+    raw = json.dumps(parsed).encode()
+    assert entries(rewrapped(raw, add=[CAROL]))[FUTURE["key"]] == FUTURE
+    assert FUTURE["key"] not in entries(rewrapped(raw, remove=[parse_digest(FUTURE["key"])]))
+
+
+def test_nobody_left_is_refused(document):
+    both = [ALICE.key_id, BOB.key_id]
+    assert refusal(UsageError, document, remove=both) == "no-recipients"
+    parsed = json.loads(document)
+    parsed["recipients"].append(FUTURE)  # anybody could have put that there: it opens nothing
+    assert refusal(UsageError, json.dumps(parsed).encode(), remove=both) == "no-recipients"
+
+
+def test_who_is_not_there_cannot_go(document):
+    assert refusal(UsageError, document, remove=[CAROL.key_id]) == "not-a-recipient"
+
+
+@pytest.mark.parametrize("add", [[ALICE], [CAROL, CAROL]])
+def test_nobody_is_there_twice(document, add):
+    assert refusal(UsageError, document, add=add) == "duplicate-recipient"
+
+
+def test_too_many(document):
+    parsed = json.loads(document)
+    parsed["recipients"] += [
+        {**FUTURE, "key": str(digest_of(str(number).encode()))} for number in range(MAX_RECIPIENTS - 2)
+    ]
+    raw = json.dumps(parsed).encode()
+    assert refusal(LimitError, raw, add=[CAROL]) == "too-many-recipients"
+    assert len(entries(rewrapped(raw, add=[CAROL], remove=[BOB.key_id]))) == MAX_RECIPIENTS
+
+
+def test_another_key_or_another_document(document):
+    assert refusal(SealError, document, add=[CAROL], key=dek(bytes(32))) == "key-commitment-mismatch"
+    other = WrapContext(
+        line=CONTEXT.line,
+        version=CONTEXT.version,
+        dek_id="f" * 32,
+        publisher_key=CONTEXT.publisher_key,
+        manifest_digest=CONTEXT.manifest_digest,
+        key_commitment=commitment(dek(), "f" * 32),
+    )
+    assert refusal(SealError, document, add=[CAROL], context=other) == "wrong-context"
+    assert refusal(FormatError, b"{}", add=[CAROL]) == "missing-field"
+
+
+def test_the_record_of_a_shredding():
+    record = json.loads(
+        record_to_bytes(
+            at=1_800_000_000.9,
+            descriptor=digest_of(b"d"),
+            recipients_document=digest_of(b"r"),
+            dek_id=DEK_ID,
+            recipients=((ALICE.kind, ALICE.key_id),),
+        )
+    )
+    assert record == {
+        "version": "trustkit.dev/shredded/v1",
+        "time": "2027-01-15T08:00:00Z",
+        "descriptor": str(digest_of(b"d")),
+        "recipients_document": str(digest_of(b"r")),
+        "dek_id": DEK_ID,
+        "recipients": [{"kind": ALICE.kind, "key": str(ALICE.key_id)}],
+    }
+
+
+def test_the_record_of_shredding_what_did_not_parse():
+    digest = digest_of(b"x")
+    record = record_to_bytes(
+        at=0, descriptor=digest, recipients_document=digest, dek_id=None, recipients=None
+    )
+    assert json.loads(record)["recipients"] is json.loads(record)["dek_id"] is None

@@ -1,0 +1,87 @@
+"""What lies at the output: whose it must be, what fits beside it, and who was first."""
+
+import os
+
+import pytest
+
+from trustkit.errors import UnavailableError, UsageError, VerificationError
+from trustkit.sidecar.output import demand_ours, first_at, free_bytes
+
+
+@pytest.fixture
+def published(tmp_path):
+    folder = tmp_path / "model"
+    folder.mkdir()
+    folder.chmod(0o555)
+    return folder
+
+
+def refused(output):
+    with pytest.raises(VerificationError) as caught:
+        demand_ours(output)
+    return caught.value.code
+
+
+def test_a_read_only_folder_of_our_own_may_be_what_we_published(published):
+    demand_ours(published)
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o575, 0o557, 0o777])
+def test_what_anybody_may_write_to_is_not(published, mode):
+    published.chmod(mode)
+    assert refused(published) == "not-published"
+
+
+def test_what_another_user_owns_is_not(published, monkeypatch):
+    """Its owner may make it writable again, whatever its mode says now."""
+    ours = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: ours + 1)
+    assert refused(published) == "not-published"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_a_folder_that_was_given_away_is_not(published):
+    os.chown(published, 65532, 0)
+    assert refused(published) == "not-published"
+    os.chown(published, 0, 65532)
+    demand_ours(published)
+
+
+def test_a_file_or_a_link_is_not(tmp_path, published):
+    (tmp_path / "file").write_bytes(b"")
+    (tmp_path / "file").chmod(0o444)
+    (tmp_path / "link").symlink_to(published)
+    assert [refused(tmp_path / name) for name in ("file", "link")] == ["not-published"] * 2
+
+
+def test_what_is_free_is_what_users_may_take(tmp_path, monkeypatch):
+    found = type("Status", (), {"f_bavail": 3, "f_bfree": 100, "f_frsize": 4096, "f_bsize": 1})
+    monkeypatch.setattr(os, "statvfs", lambda path: found if path == tmp_path else None)
+    assert free_bytes(tmp_path / "model") == 3 * 4096
+
+
+def test_a_place_that_cannot_be_looked_at_is_told(tmp_path, monkeypatch):
+    (tmp_path / "file").write_bytes(b"")
+    for folder in ("absent", "file/below"):
+        with pytest.raises(UsageError) as caught:
+            free_bytes(tmp_path / folder / "model")
+        assert caught.value.code == "no-such-folder"
+
+    def broken(_path):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "statvfs", broken)
+    with pytest.raises(UnavailableError) as caught:
+        free_bytes(tmp_path / "model")
+    assert caught.value.code == "unreadable"
+
+
+def test_only_being_second_is_said_anew(tmp_path):
+    with pytest.raises(UsageError) as caught, first_at(tmp_path):
+        raise UsageError("no-such-folder", "as it was")
+    assert caught.value.message == "as it was"
+    with pytest.raises(UsageError) as caught, first_at(tmp_path / "model"):
+        raise UsageError("output-exists", "use --overwrite")
+    assert caught.value.code == "output-exists"
+    assert "--overwrite" not in caught.value.message
+    assert caught.value.evidence == {"path": str(tmp_path / "model")}

@@ -1,0 +1,205 @@
+"""Who may open is changed, or ended, without a touch to what was signed."""
+
+import json
+import os
+import shutil
+
+import pytest
+
+from trustkit import workflows
+from trustkit.digest import digest_of
+from trustkit.errors import (
+    FormatError,
+    LimitError,
+    SealError,
+    UnavailableError,
+    UsageError,
+    VerificationError,
+)
+from trustkit.sealing.documents import DESCRIPTOR, RECIPIENTS, SHREDDED
+from trustkit.sealing.recipients import generate_opener, opener_from_pem, recipient_from_pem, recipients_of
+from trustkit.signing.key import generate_key
+from trustkit.storage.held import hold
+from trustkit.verifying.policy import policy_from_keys
+
+
+@pytest.fixture(scope="module")
+def parties():
+    """Pairs of recipient and opener."""
+    found = {}
+    for name, kind in (("cluster", "x25519"), ("partner", "p256"), ("stranger", "x25519")):
+        private, public = generate_opener(kind, passphrase=None)
+        found[name] = (recipient_from_pem(public), opener_from_pem(private, passphrase=None))
+    return found
+
+
+@pytest.fixture
+def sealed(signed, signer, policy, parties, tmp_path):
+    """A sealed folder for the cluster; author and publisher have one key."""
+    workflows.seal(
+        signed,
+        signer,
+        output=tmp_path / "sealed",
+        line="acme/tiny",
+        version=1,
+        recipients=[parties["cluster"][0]],
+        policy=policy,
+    )
+    return tmp_path / "sealed"
+
+
+@pytest.fixture
+def opens(policy, tmp_path):
+    """Say whether an opener opens a folder, byte for byte."""
+
+    def opens(folder, opener):
+        output = tmp_path / "opened"
+        try:
+            workflows.open_sealed(folder, [opener], policy, output=output)
+        except SealError:
+            return False
+        for path in output.rglob("*"):
+            path.chmod(0o755)
+        shutil.rmtree(output)
+        return True
+
+    return opens
+
+
+def test_somebody_is_added_and_somebody_removed(sealed, policy, parties, picture, opens):
+    before = picture(sealed)
+    (cluster, opener), (partner, partners) = parties["cluster"], parties["partner"]
+    done = workflows.rewrap(sealed, [opener], policy, add=[partner])
+    assert done.recipients == recipients_of((sealed / RECIPIENTS).read_bytes())
+    assert {key for _, key in done.recipients} == {cluster.key_id, partner.key_id}
+    assert (done.descriptor.line, done.descriptor.version) == ("acme/tiny", 1)
+    assert opens(sealed, opener)
+    assert opens(sealed, partners)
+    workflows.rewrap(sealed, [partners], policy, remove=[cluster.key_id])
+    assert not opens(sealed, opener)
+    assert opens(sealed, partners)
+    after = picture(sealed)
+    assert before.pop(RECIPIENTS) != after.pop(RECIPIENTS)
+    assert before == after
+
+
+def test_what_is_refused_changes_nothing(sealed, policy, keys, parties, picture, refused, tmp_path):
+    (cluster, opener), (partner, partners) = parties["cluster"], parties["partner"]
+    stranger, before = parties["stranger"][1], picture(sealed)
+    public = generate_key("p256", passphrase=None)[1]
+    signing = recipient_from_pem((keys / "author.pub").read_bytes())
+    others = policy_from_keys(public)
+    for kind, code, openers, believed, options in (
+        (UsageError, "no-changes", [opener], policy, {}),
+        (VerificationError, "wrong-signer", [opener], others, {"add": [partner]}),
+        (SealError, "no-matching-opener", [stranger, partners], policy, {"add": [partner]}),
+        (UsageError, "no-recipients", [opener], policy, {"remove": [cluster.key_id]}),
+        (UsageError, "not-a-recipient", [opener], policy, {"remove": [partner.key_id]}),
+        (UsageError, "duplicate-recipient", [opener], policy, {"add": [cluster]}),
+        (UsageError, "recipient-signs", [opener], policy, {"add": [signing]}),
+    ):
+        with refused(kind, code):
+            workflows.rewrap(sealed, openers, believed, **options)
+        assert picture(sealed) == before
+    with hold(sealed), refused(UnavailableError, "folder-held"):
+        workflows.rewrap(sealed, [opener], policy, add=[partner])
+    with refused(UsageError, "no-such-folder"):
+        workflows.rewrap(tmp_path / "absent", [opener], policy, add=[partner])
+    assert picture(sealed) == before
+
+
+def test_a_full_disk_keeps_the_old_document(sealed, policy, parties, picture, monkeypatch, refused):
+    before = picture(sealed)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", full)
+        with refused(UnavailableError, "unwritable"):
+            workflows.rewrap(sealed, [parties["cluster"][1]], policy, add=[parties["partner"][0]])
+    assert picture(sealed) == before
+
+
+def test_a_link_in_place_of_the_document_is_not_followed(sealed, policy, parties, refused, tmp_path):
+    (tmp_path / "elsewhere").write_bytes((sealed / RECIPIENTS).read_bytes())
+    (sealed / RECIPIENTS).unlink()
+    (sealed / RECIPIENTS).symlink_to(tmp_path / "elsewhere")
+    for work in (
+        lambda: workflows.rewrap(sealed, [parties["cluster"][1]], policy, add=[parties["partner"][0]]),
+        lambda: workflows.shred(sealed),
+    ):
+        with refused(FormatError, "symlink"):
+            work()
+    assert (tmp_path / "elsewhere").read_bytes()
+
+
+def test_shredding_leaves_a_record_and_nothing_to_open(sealed, policy, parties, picture, refused, tmp_path):
+    before = picture(sealed)
+    opener = parties["cluster"][1]
+    done = workflows.shred(sealed, now=lambda: 1_800_000_000)
+    assert not done.before
+    assert done.recipients == recipients_of(before[RECIPIENTS])
+    record = json.loads(done.record.read_bytes())
+    assert done.record == sealed / SHREDDED
+    assert record["time"] == "2027-01-15T08:00:00Z"
+    assert record["descriptor"] == str(digest_of(before[DESCRIPTOR]))
+    assert record["recipients_document"] == str(digest_of(before[RECIPIENTS]))
+    assert record["dek_id"] == done.dek_id == json.loads(before[RECIPIENTS])["dek_id"]
+    after = picture(sealed)
+    assert after.pop(SHREDDED)
+    assert before.pop(RECIPIENTS)
+    assert before == after
+    with refused(SealError, "shredded"):
+        workflows.open_sealed(sealed, [opener], policy, output=tmp_path / "opened")
+    with refused(SealError, "shredded"):
+        workflows.rewrap(sealed, [opener], policy, add=[parties["partner"][0]])
+    again = workflows.shred(sealed)
+    assert (again.before, again.recipients, again.dek_id) == (True, (), None)
+    assert json.loads(done.record.read_bytes()) == record
+
+
+def test_what_does_not_parse_is_shredded_all_the_same(sealed):
+    (sealed / RECIPIENTS).write_bytes(b"garbage with a wrapped key in it")
+    done = workflows.shred(sealed)
+    assert (done.dek_id, done.recipients, done.before) == (None, (), False)
+    assert json.loads(done.record.read_bytes())["recipients"] is None
+    assert not (sealed / RECIPIENTS).exists()
+
+
+def test_what_was_cut_short_is_finished(sealed):
+    """A record is there, and the keys as well: they are destroyed, and the record is about them."""
+    (sealed / SHREDDED).write_bytes(b"{}")
+    done = workflows.shred(sealed)
+    assert not done.before
+    assert json.loads(done.record.read_bytes())["dek_id"] == done.dek_id
+    assert not (sealed / RECIPIENTS).exists()
+
+
+@pytest.mark.parametrize("name", [DESCRIPTOR, RECIPIENTS])
+def test_only_a_sealed_folder_is_shredded(sealed, picture, refused, name):
+    (sealed / name).unlink()
+    before = picture(sealed)
+    with refused(UsageError, "not-sealed"):
+        workflows.shred(sealed)
+    assert picture(sealed) == before
+
+
+def test_a_document_that_is_too_large_is_told(sealed, monkeypatch, refused):
+    monkeypatch.setattr("trustkit.attest.bundle.MAX_BYTES", 10)
+    with refused(LimitError, "too-large"):
+        workflows.shred(sealed)
+    assert (sealed / RECIPIENTS).exists()
+
+
+def test_a_source_that_cannot_tell_is_not_taken_for_no(sealed, monkeypatch, refused):
+    def cannot(*_, **__):
+        raise UnavailableError("unreadable", "the disk is gone")
+
+    monkeypatch.setattr("trustkit.storage.local.LocalSource.length", cannot)
+    with refused(UnavailableError, "unreadable"):
+        workflows.shred(sealed)
+    monkeypatch.setattr("trustkit.storage.local.LocalSource.document", cannot)
+    with refused(UnavailableError, "unreadable"):
+        workflows.shred(sealed)
+    assert (sealed / RECIPIENTS).exists()

@@ -1,0 +1,93 @@
+"""Recipients and openers by the words of a command: whom to seal to, whom to leave out, who opens.
+
+    FILE               a public key (to seal to), or a private one (to open with)
+    passphrase:FILE    the first line of a file, for people
+    sha256:HEX         the key ID that `trustkit inspect` shows, to leave somebody out
+
+The law of this file: a word is a path or begins with a scheme that stands above;
+nothing is guessed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trustkit.cli.keys import opener_from, refuse_unless
+from trustkit.cli.parser import path_of, text_of
+from trustkit.cli.passphrase import read_passphrase
+from trustkit.cli.terminal import Terminal
+from trustkit.cli.trust import read_key
+
+if TYPE_CHECKING:
+    from trustkit.digest import Digest
+    from trustkit.sealing.parties import Opener, Recipient
+
+_ID = "sha256:"
+_SCHEME = "passphrase:"
+
+
+def word_of(untrusted: str) -> str:
+    """Take a word that names a recipient or an opener; what is no scheme must be a path."""
+    word = text_of(untrusted)
+    path_of(word.removeprefix(_SCHEME))
+    return word
+
+
+def id_of(untrusted: str) -> str:
+    """Take a word that names a recipient who is there: as `word_of`, or a key ID."""
+    from trustkit.digest import parse_digest
+    from trustkit.errors import FormatError
+
+    word = word_of(untrusted)
+    if word.startswith(_ID):
+        try:
+            parse_digest(word)
+        except FormatError as error:
+            raise argparse.ArgumentTypeError(error.message) from None
+    return word
+
+
+def files_of(words: Sequence[str]) -> tuple[Path, ...]:
+    """Return the files that words name, so that no output can be one of them."""
+    return tuple(Path(word.removeprefix(_SCHEME)) for word in words)
+
+
+def recipients_from(words: Sequence[str], *, flag: str) -> list[Recipient]:
+    """Make the recipients that words name."""
+    refuse_unless(len(set(words)) == len(words), f"one {flag} is given twice")
+    return [_recipient(word) for word in words]
+
+
+def keys_from(words: Sequence[str], *, flag: str) -> list[Digest]:
+    """Return the key IDs of the recipients that words name."""
+    from trustkit.digest import parse_digest
+
+    refuse_unless(len(set(words)) == len(words), f"one {flag} is given twice")
+    return [parse_digest(word) if word.startswith(_ID) else _recipient(word).key_id for word in words]
+
+
+def opener_of(word: str, passphrase_file: Path | None, terminal: Terminal) -> Opener:
+    """Make the opener that a word names."""
+    if word.startswith(_SCHEME):
+        from trustkit.sealing.passphrase import PassphraseOpener
+
+        refuse_unless(
+            passphrase_file is None, "--opener-passphrase-file opens a key file; --opener is no key file"
+        )
+        return PassphraseOpener(read_passphrase(Path(word.removeprefix(_SCHEME))))
+    return opener_from(Path(word), passphrase_file, terminal)
+
+
+def _recipient(word: str) -> Recipient:
+    if word.startswith(_SCHEME):
+        from trustkit.sealing.passphrase import PassphraseRecipient
+
+        passphrase = read_passphrase(Path(word.removeprefix(_SCHEME)))
+        return PassphraseRecipient(passphrase, entropy=os.urandom)
+    from trustkit.sealing.recipients import recipient_from_pem
+
+    return recipient_from_pem(read_key(Path(word)))

@@ -1,0 +1,66 @@
+"""The place where a model appears: who may have put what lies there, how much room there is, who was first.
+
+The law of this file: what others could write to was never published by us, and
+what lies at the output is never replaced, whoever put it there.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from trustkit.errors import UnavailableError, UsageError, VerificationError
+
+
+def demand_ours(output: Path) -> None:
+    """Refuse what others may write to: it could change after it was compared.
+
+    Raises:
+        VerificationError: ``not-published``.
+    """
+    status = output.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o222:
+        raise VerificationError("not-published", "it is not a read-only folder of this user's")
+
+
+def free_bytes(output: Path) -> int:
+    """Return how much fits beside the output.
+
+    Raises:
+        UsageError: ``no-such-folder``.
+        UnavailableError: ``unreadable``.
+    """
+    try:
+        status = os.statvfs(output.parent)
+    except (FileNotFoundError, NotADirectoryError):
+        raise UsageError(
+            "no-such-folder", f"the folder of {str(output)!r} does not exist; make it first"
+        ) from None
+    except OSError as error:
+        raise UnavailableError(
+            "unreadable", f"cannot look at the folder of {str(output)!r}: {error.strerror}"
+        ) from None
+    return status.f_bavail * status.f_frsize
+
+
+@contextmanager
+def first_at(output: Path) -> Iterator[None]:
+    """Say in a sidecar's words that somebody else put something at the output while the block ran.
+
+    Raises:
+        UsageError: ``output-exists``.
+    """
+    try:
+        yield
+    except UsageError as error:
+        if error.code != "output-exists":
+            raise
+        raise UsageError(
+            "output-exists",
+            f"{str(output)!r} appeared while the model was brought, and is left as it is; "
+            "let one sidecar publish there, or start this one again to compare",
+            path=str(output),
+        ) from None

@@ -1,0 +1,108 @@
+"""A file that arrives in pieces, from several threads: written at its place, hashed in its order.
+
+The law of this file: what is written was authenticated before, as far as its
+source is sealed, and what counts as there was hashed and compared. It lies in a
+staging folder, which the caller publishes or wipes.
+"""
+
+from __future__ import annotations
+
+import os
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from trustkit.artifact.lanes import Lanes
+from trustkit.errors import UnavailableError
+from trustkit.storage.checker import Checker
+from trustkit.storage.staging import Staging
+from trustkit.storage.turns import Shared
+
+Progress = Callable[[int], None]
+"""Called with the number of plaintext bytes just checked off, from any worker thread."""
+
+
+@dataclass(slots=True)
+class Buffers:
+    """One thread's memory: a range as the source sends it, and what was opened of it."""
+
+    range: memoryview
+    opened: memoryview
+
+
+@dataclass(frozen=True, slots=True)
+class Sink:
+    """Where the bytes of one file go, and what they are held against."""
+
+    name: str
+    checker: Checker
+    staging: Staging
+    progress: Progress | None
+
+    def check(self, chunk: memoryview) -> None:
+        """Hash the next bytes, and tell that it was done."""
+        self.checker.update(chunk)
+        if self.progress is not None:
+            self.progress(len(chunk))
+
+
+class Arriving(Shared[Buffers]):
+    """One file on its way from a source into a staging folder."""
+
+    def __init__(self, batches: int, sink: Sink) -> None:
+        super().__init__(batches, orders=1)
+        self.sink = sink
+        self._file = -1
+
+    @abstractmethod
+    def chunks(self, number: int, own: Buffers) -> Iterator[tuple[int, memoryview]]:
+        """Yield places and bytes of a batch, authenticated where sealed; they stay until it ends."""
+
+    def begin(self) -> None:
+        """Make the file."""
+        self._file = self.sink.staging.create(self.sink.name)
+
+    def work(self, number: int, own: Buffers, lanes: Lanes) -> bool:
+        """Write a batch, and hash it in its turn: while it is hot where that has come already."""
+        (turns,) = self.turns
+        waiting: list[memoryview] = []
+        for place, chunk in self.chunks(number, own):
+            if lanes.stopped:
+                return False
+            write_at(self._file, chunk, place)
+            waiting.append(chunk)
+            if turns.has_come(number):
+                self._check(waiting)
+        if not turns.wait(number):
+            return False
+        self._check(waiting)
+        if number == self.batches - 1:
+            self.sink.checker.finish()
+        turns.done(number)
+        return True
+
+    def end(self) -> None:
+        """Close the file."""
+        if self._file >= 0:
+            os.close(self._file)
+
+    def _check(self, waiting: list[memoryview]) -> None:
+        for chunk in waiting:
+            self.sink.check(chunk)
+        waiting.clear()
+
+
+def write_at(descriptor: int, chunk: memoryview, offset: int) -> None:
+    """Write all of a chunk at its place.
+
+    Raises:
+        UnavailableError: ``unwritable``: the disk is full, or gone.
+    """
+    try:
+        while len(chunk):
+            written = os.pwrite(descriptor, chunk, offset)
+            chunk, offset = chunk[written:], offset + written
+    except OSError as error:
+        raise UnavailableError(
+            "unwritable", f"the disk does not take what is written: {error.strerror}; make room and try again"
+        ) from None

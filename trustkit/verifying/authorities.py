@@ -1,0 +1,232 @@
+"""Authorities: whom a policy believes. A tagged union: one key, or whom a certificate authority vouches for.
+
+The law of this file: an authority answers one question about a bundle: with
+which key would you have signed it? A key always gives itself. A certificate
+authority gives the key of the bundle's leaf, if that leaf leads to its roots,
+is for signing, is valid at the given time, and names one of its identities.
+Roots come from the policy alone, never from the bundle or the system. What reads
+certificates is loaded where there are some: whoever names a key does not wait for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from trustkit.attest.bundle import CertificateChain, Material
+from trustkit.digest import digest_of
+from trustkit.errors import UsageError, VerificationError
+from trustkit.verifying.keys import PublicKey
+
+if TYPE_CHECKING:
+    from cryptography import x509
+
+    from trustkit.verifying.certificates import Purposes
+
+MAX_ROOTS = 100
+"""Most roots of one authority."""
+MAX_ROOTS_BYTES = 1 << 20
+"""Largest file of roots that is read (bytes)."""
+MAX_IDENTITIES = 1000
+"""Most identities of one authority."""
+MAX_CERTIFICATE_AUTHORITIES = 32
+"""Most authorities of this kind in one policy: each of them builds a path for every bundle."""
+
+Role = Literal["author", "publisher"]
+ROLES: frozenset[Role] = frozenset(("author", "publisher"))
+
+
+@dataclass(frozen=True, slots=True)
+class Believed:
+    """The key with which an authority would have signed a bundle.
+
+    Attributes:
+        public_key: The key.
+        identity: Whom the certificate names, as policies spell it; None for a bare key.
+        valid_until: When the first certificate of the path ends (seconds since the epoch); None for a key.
+    """
+
+    public_key: PublicKey
+    identity: str | None = None
+    valid_until: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """The certificates that a bundle brought, parsed and untrusted."""
+
+    leaf: x509.Certificate
+    others: tuple[x509.Certificate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyAuthority:
+    """An authority that is one public key, with the roles it may act in."""
+
+    name: str
+    roles: frozenset[Role]
+    public_key: PublicKey
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateAuthority:
+    """An authority that is some roots, and whom of those under them it believes.
+
+    Attributes:
+        name: For people and rules.
+        roles: In which it may act.
+        roots: Certificates; trusted because the policy holds them.
+        identities: Exact names, one of which the leaf must bear; any leaf where there are none.
+        purposes: What extended key usages must contain.
+    """
+
+    name: str
+    roles: frozenset[Role]
+    roots: tuple[x509.Certificate, ...]
+    identities: tuple[str, ...]
+    purposes: Purposes
+
+    def believed(self, presented: Presented, *, at: float) -> Believed:
+        """Return the key of the leaf, with whom it names.
+
+        Args:
+            presented: What the bundle brought.
+            at: The time at which the whole path must be valid (seconds since the epoch): now, as long as
+                no timestamp has established another.
+
+        Raises:
+            VerificationError: ``certificate-not-yet-valid``, ``certificate-expired``,
+                ``certificate-not-for-signing``, ``certificate-untrusted`` or ``identity-mismatch``.
+        """
+        from trustkit.verifying.certificates import check_signs
+        from trustkit.verifying.chains import path_to_root
+
+        leaf = presented.leaf
+        key = check_signs(leaf, at=at, purposes=self.purposes)
+        path = path_to_root(leaf, presented.others, self.roots, at=at, purposes=self.purposes)
+        ends = min(certificate.not_valid_after_utc for certificate in path)
+        return Believed(key, self._identity(leaf, path), ends.timestamp())
+
+    def _identity(self, leaf: x509.Certificate, path: tuple[x509.Certificate, ...]) -> str | None:
+        from cryptography import x509
+
+        from trustkit.verifying.certificates import extension_of, identities_in
+
+        names = identities_in(leaf)
+        if not self.identities:
+            return next(iter(names), None)
+        # No kind of name constraint that is applied binds a common name: below one, it proves nothing.
+        constrained = any(extension_of(ca, x509.NameConstraints) is not None for ca in path[1:])
+        for name in names:
+            if name in self.identities and not (constrained and name.startswith("cn:")):
+                return name
+        raise VerificationError(
+            "identity-mismatch",
+            f"the signer's certificate is genuine, and names nobody that {self.name!r} believes",
+            identities=list(names),
+        )
+
+
+Authority = KeyAuthority | CertificateAuthority
+
+
+def most_authors(authorities: tuple[Authority, ...]) -> int:
+    """Count the authors that can have signed one bundle: it brings the certificate of one signer at most."""
+    authors = [authority for authority in authorities if "author" in authority.roles]
+    keys = sum(isinstance(authority, KeyAuthority) for authority in authors)
+    return keys + (keys < len(authors))
+
+
+def presented_by(untrusted: CertificateChain) -> Presented:
+    """Parse the certificates of a bundle.
+
+    Raises:
+        FormatError: ``bad-certificate``.
+        LimitError: ``too-large``.
+    """
+    from trustkit.spiffe.certificates import certificate_from_der
+
+    leaf, *others = (
+        certificate_from_der(raw, "a certificate of the bundle") for raw in untrusted.certificates
+    )
+    return Presented(leaf, tuple(others))
+
+
+def ders_from_pem(raw: bytes, what: str, *, most: int) -> tuple[bytes, ...]:
+    """Return the certificates of a PEM file as DER, for whoever only shows them.
+
+    Raises:
+        UsageError: ``private-key-given``.
+        FormatError: ``bad-certificate``.
+        LimitError: ``chain-too-long`` or ``too-large``.
+    """
+    from trustkit.spiffe.certificates import certificates_from_pem
+
+    found = certificates_from_pem(raw, what, most=most)
+    return tuple(certificate.public_bytes(Encoding.DER) for certificate in found)
+
+
+def check_signer(material: Material, *, at: float) -> str | None:
+    """Refuse to sign with a certificate that nobody could verify; who vouches for it is not asked.
+
+    Args:
+        material: Of the signer; a key hint is always good.
+        at: The time of signing (seconds since the epoch).
+
+    Returns:
+        Whom the certificate names first, or None.
+
+    Raises:
+        FormatError: ``bad-certificate``.
+        LimitError: ``too-large``.
+        VerificationError: As `trustkit.verifying.certificates.check_signs`.
+    """
+    if not isinstance(material, CertificateChain):
+        return None
+    from trustkit.verifying.certificates import check_signs, identities_in
+
+    leaf = presented_by(material).leaf
+    check_signs(leaf, at=at)
+    return next(iter(identities_in(leaf)), None)
+
+
+def certificate_authority(
+    name: str,
+    roles: frozenset[Role],
+    roots_pem: bytes,
+    *,
+    identities: tuple[str, ...] = (),
+    purpose: str | None = None,
+    what: str,
+) -> CertificateAuthority:
+    """Make an authority of a file of roots.
+
+    Args:
+        name: Of the authority.
+        roles: In which it may act.
+        roots_pem: PEM certificates.
+        identities: As `identity_of` takes them.
+        purpose: An extended key usage to insist on; what signs code where absent.
+        what: Name of the roots in messages.
+
+    Raises:
+        UsageError: ``private-key-given`` or ``bad-identity``.
+        FormatError: ``bad-certificate`` or ``bad-field``.
+        LimitError: ``chain-too-long`` or ``too-large``.
+    """
+    from trustkit.spiffe.certificates import certificates_from_pem
+    from trustkit.verifying.certificates import identity_of, purposes_of
+
+    if len(identities) > MAX_IDENTITIES or len(set(identities)) != len(identities):
+        raise UsageError("bad-identity", f"name at most {MAX_IDENTITIES} identities, each once")
+    roots = tuple(certificates_from_pem(roots_pem, what, most=MAX_ROOTS))
+    return CertificateAuthority(
+        name, roles, roots, tuple(identity_of(text) for text in identities), purposes_of(purpose)
+    )
+
+
+def root_fingerprints(authority: CertificateAuthority) -> tuple[str, ...]:
+    """Return the SHA-256 of each root as text, sorted."""
+    return tuple(sorted(str(digest_of(root.public_bytes(Encoding.DER))) for root in authority.roots))

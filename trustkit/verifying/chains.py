@@ -1,0 +1,118 @@
+"""Paths from a signer's certificate to a root that the caller named, and to no other.
+
+The law of this file: the path is built and checked by the library
+(``cryptography.x509.verification``: signatures and their algorithms, times, CA
+and path length, name constraints, unknown critical extensions, a bound on the
+work). What it leaves open is closed here: a CA may sign certificates, is for the
+same purpose as the leaf where it says for what, and has no constraint that
+nobody applies. The rest only tells people why. Source: RFC 5280, section 6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cryptography import x509
+from cryptography.x509 import verification as library
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from trustkit.errors import VerificationError
+from trustkit.verifying.certificates import Purposes, check_time, moment
+
+MAX_DEPTH = 9
+"""Most CA certificates between a leaf and a root; a bundle has no room for more."""
+
+_APPLIED = (x509.DNSName, x509.RFC822Name, x509.IPAddress, x509.UniformResourceIdentifier)
+"""Kinds of name constraints that the library applies, or refuses where it cannot."""
+_SHOWN = 200
+
+
+def path_to_root(
+    leaf: x509.Certificate,
+    others: Sequence[x509.Certificate],
+    roots: Sequence[x509.Certificate],
+    *,
+    at: float,
+    purposes: Purposes,
+) -> tuple[x509.Certificate, ...]:
+    """Return a path, leaf first and root last, of which every certificate is valid at that time.
+
+    Args:
+        leaf: The signer's certificate; what it must be itself is not asked here.
+        others: Further certificates of the bundle, untrusted: any order, any number of strangers.
+        roots: Whom the caller believes; one may be the leaf itself.
+        at: The time (seconds since the epoch).
+        purposes: What the extended key usage of a CA must contain, where it has one.
+
+    Raises:
+        VerificationError: ``certificate-untrusted``; ``certificate-expired`` or ``certificate-not-yet-valid``
+            where that is why.
+    """
+    verifier = (
+        library.PolicyBuilder()
+        .store(library.Store(list(roots)))
+        .time(moment(at))
+        .max_chain_depth(MAX_DEPTH)
+        .extension_policies(ca_policy=_of_authorities(purposes), ee_policy=_of_leaves())
+        .build_client_verifier()
+    )
+    try:
+        return tuple(verifier.verify(leaf, list(others)).chain)
+    except library.VerificationError as error:
+        for certificate in _named_above(leaf, (*others, *roots)):
+            check_time(certificate, at=at)
+        raise VerificationError(
+            "certificate-untrusted",
+            "the signer's certificate does not lead to a root that is believed here; "
+            "name its root, or have the artifact signed by somebody else",
+            reason=str(error)[:_SHOWN],
+        ) from None
+
+
+def _of_leaves() -> library.ExtensionPolicy:
+    """Leaves are judged in `trustkit.verifying.certificates`; criticals that nobody knows are refused."""
+    return library.ExtensionPolicy.permit_all()
+
+
+def _of_authorities(purposes: Purposes) -> library.ExtensionPolicy:
+    either = library.Criticality.AGNOSTIC
+    enough = purposes | {ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}
+
+    def for_the_purpose(
+        _policy: library.Policy, _ca: x509.Certificate, extended: x509.ExtendedKeyUsage | None
+    ) -> None:
+        if extended is not None and enough.isdisjoint(extended):
+            raise ValueError("a CA is for another purpose")
+
+    return (
+        library.ExtensionPolicy.permit_all()
+        .require_present(x509.BasicConstraints, either, None)
+        .may_be_present(x509.KeyUsage, either, _signs_certificates)
+        .may_be_present(x509.ExtendedKeyUsage, either, for_the_purpose)
+        .may_be_present(x509.NameConstraints, either, _applicable)
+    )
+
+
+def _signs_certificates(_policy: library.Policy, _ca: x509.Certificate, usage: x509.KeyUsage | None) -> None:
+    if usage is not None and not usage.key_cert_sign:
+        raise ValueError("a CA may not sign certificates")
+
+
+def _applicable(
+    _policy: library.Policy, _ca: x509.Certificate, constraints: x509.NameConstraints | None
+) -> None:
+    """Refuse constraints that would be skipped, critical or not: nobody would hold the CA to them."""
+    if constraints is not None:
+        for name in (*(constraints.permitted_subtrees or ()), *(constraints.excluded_subtrees or ())):
+            if not isinstance(name, _APPLIED):
+                raise ValueError("a CA has a name constraint of a kind that is not applied")  # noqa: TRY004 - a fault of the certificate
+
+
+def _named_above(leaf: x509.Certificate, pool: Sequence[x509.Certificate]) -> list[x509.Certificate]:
+    """Return the certificates whose names could stand above the leaf: an explanation, never a path."""
+    wanted, found, left = {leaf.issuer}, [], list(pool)
+    while fitting := [certificate for certificate in left if certificate.subject in wanted]:
+        found += fitting
+        left = [certificate for certificate in left if certificate not in fitting]
+        wanted = {certificate.issuer for certificate in fitting}
+    return found

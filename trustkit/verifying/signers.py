@@ -1,0 +1,174 @@
+"""Who signed a bundle: the keys that authorities believe for it, and the count of those that did.
+
+The law of this file: a threshold counts distinct keys of distinct authorities,
+never signatures, and a key that two authorities believe counts once. The
+verification material of a bundle chooses nobody: every believed key is tried
+with every signature. A certificate is looked at only where the policy has an
+authority of that kind, and believed only at a time that the caller vouches for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from trustkit.attest.bundle import CertificateChain, Material, PublicKeyHint
+from trustkit.attest.dsse import Envelope
+from trustkit.digest import Digest
+from trustkit.errors import VerificationError
+from trustkit.verifying.authorities import (
+    Believed,
+    CertificateAuthority,
+    KeyAuthority,
+    Role,
+    presented_by,
+)
+from trustkit.verifying.keys import Message, public_key_from_pem
+from trustkit.verifying.policy import VerificationPolicy
+
+_TELLING = (
+    "identity-mismatch",
+    "certificate-expired",
+    "certificate-not-yet-valid",
+    "certificate-not-for-signing",
+    "certificate-untrusted",
+)
+"""Where several authorities refuse a certificate, the first of these says most."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignerEvidence:
+    """An authority of the policy whose signature was verified.
+
+    Attributes:
+        authority: Its name in the policy.
+        fingerprint: SHA-256 of the public key that signed (DER SubjectPublicKeyInfo).
+        identity: Whom the signer's certificate names, such as ``email:ml@example.com``; None for a bare key.
+        valid_until: When the evidence ends, because a certificate does (seconds since the epoch), or None.
+    """
+
+    authority: str
+    fingerprint: Digest
+    identity: str | None = None
+    valid_until: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """The keys that the authorities of a role believe for one bundle. Nothing is said about signatures yet.
+
+    Attributes:
+        role: In which role the authorities act.
+        material: What the bundle says of its first signer; untrusted.
+        believed: Authorities by name, with the key that each believes.
+        vouching: Whether a certificate authority is among those who act.
+        refused: Why certificate authorities believe no key of this bundle.
+    """
+
+    role: Role
+    material: Material
+    believed: tuple[tuple[str, Believed], ...]
+    vouching: bool
+    refused: tuple[VerificationError, ...]
+
+    def that_signed(
+        self, message: Message, envelope: Envelope, *, threshold: int
+    ) -> tuple[SignerEvidence, ...]:
+        """Return who signed: nobody, or at least as many as the threshold.
+
+        Raises:
+            VerificationError: ``below-threshold``.
+        """
+        signatures = {signature.sig for signature in envelope.signatures}
+        found = tuple(
+            SignerEvidence(name, key.public_key.fingerprint, key.identity, key.valid_until)
+            for name, key in self.believed
+            if any(key.public_key.signed(message, signature) for signature in signatures)
+        )
+        count = len({signer.fingerprint for signer in found})
+        if 0 < count < threshold:
+            raise VerificationError(
+                "below-threshold",
+                f"{count} of {threshold} needed {self.role}s signed this; get the missing signatures",
+                signers=[signer.authority for signer in found],
+                threshold=threshold,
+            )
+        return found
+
+    def nobody(self) -> VerificationError:
+        """Say why nobody is believed; the material serves people here, and decided nothing."""
+        if self.refused:
+            return min(self.refused, key=lambda error: _TELLING.index(error.code))
+        if isinstance(self.material, CertificateChain):
+            return (
+                _unsupported(self.material) if self.material.keyless or not self.vouching else self._edited()
+            )
+        if self.vouching and not self.believed:
+            return VerificationError(
+                "unsupported-material",
+                "the bundle was signed with a key, and brings no certificate of its signer; name the key",
+            )
+        return self._edited()
+
+    def _edited(self) -> VerificationError:
+        """Say which of the two it looks like."""
+        hint = self.material.hint if isinstance(self.material, PublicKeyHint) else ""
+        named = any(key.valid_until is not None or key.public_key.hint == hint for _, key in self.believed)
+        return VerificationError(
+            "wrong-signer",
+            "the bundle names a key that we believe, but its signature does not fit: it was edited"
+            if named
+            else f"no {self.role} we believe made this signature, or what was signed has been edited",
+            key_hint=hint[:128],
+        )
+
+
+def candidates(material: Material, policy: VerificationPolicy, role: Role, *, at: float | None) -> Candidates:
+    """Ask the authorities of a role which keys they believe for a bundle.
+
+    Args:
+        material: Of the bundle, untrusted.
+        policy: Whom to believe.
+        role: In which role.
+        at: The time at which certificates must be valid; None where the caller has none to vouch for.
+
+    Raises:
+        FormatError: ``bad-certificate``.
+        LimitError: ``too-large``.
+        VerificationError: ``certificate-time-unknown``.
+    """
+    acting = policy.acting_as(role)
+    believed = [(one.name, Believed(one.public_key)) for one in acting if isinstance(one, KeyAuthority)]
+    refused: list[VerificationError] = []
+    vouching = [one for one in acting if isinstance(one, CertificateAuthority)]
+    if vouching and isinstance(material, CertificateChain) and not material.keyless:
+        if at is None:
+            raise VerificationError(
+                "certificate-time-unknown",
+                "a certificate was presented, and no time is known at which it would have to be valid",
+            )
+        presented = presented_by(material)
+        for authority in vouching:
+            try:
+                believed.append((authority.name, authority.believed(presented, at=at)))
+            except VerificationError as error:
+                refused.append(error)
+    return Candidates(role, material, tuple(believed), bool(vouching), tuple(refused))
+
+
+def _unsupported(chain: CertificateChain) -> VerificationError:
+    how = "without a key of its own (keyless)" if chain.keyless else "with a certificate"
+    return VerificationError(
+        "unsupported-material",
+        f"the bundle was signed {how}, and nobody whom the policy names signs so; "
+        "name who does, or have it signed with a key",
+    )
+
+
+def has_signed(public_pem: bytes, content: bytes, envelope: Envelope) -> bool:
+    """Say whether a key has signed an envelope already; advice for who would sign again, never trust.
+
+    Raises:
+        UsageError: The key is not a usable public key.
+    """
+    key, message = public_key_from_pem(public_pem, what="the key"), Message(content)
+    return any(key.signed(message, signature.sig) for signature in envelope.signatures)

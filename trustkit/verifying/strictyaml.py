@@ -1,0 +1,102 @@
+"""YAML read as JSON: one reading of every document, and no bomb in any.
+
+The law of this file: what could be read in two ways is refused. It is loaded only
+where a document is YAML, because the library takes longer to load than a small
+model to verify.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import cast
+
+import yaml
+
+from trustkit import strictjson
+from trustkit.errors import FormatError, LimitError
+
+MAX_MARKS = 24_000
+"""Most line ends and marks of structure in a document: the library takes some 45 microseconds for each."""
+_MARKS = (b"\n", b"\r", b"\xc2\x85", b"\xe2\x80\xa8", b"\xe2\x80\xa9", *map(bytes, zip(b",:[]{}?")))
+
+
+def parse_yaml(untrusted: bytes) -> strictjson.Value:
+    """Parse a policy document; its size was checked by the caller.
+
+    Raises:
+        FormatError: ``bad-policy``.
+        LimitError: ``too-many-values``.
+    """
+    check_marks(untrusted, "policy")
+    try:
+        value = yaml.load(untrusted.decode("utf-8"), Loader=StrictLoader)  # noqa: S506 - a SafeLoader, stricter
+        strictjson.to_bytes(value)  # lone surrogates, which YAML's escapes can spell, are no text
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" in line {mark.line + 1}" if mark else ""
+        why = f": {error.problem}" if isinstance(error, _StrictError) else ""
+        raise FormatError("bad-policy", f"not a document that is read here{where}{why}") from None
+    return cast("strictjson.Value", value)
+
+
+def check_marks(untrusted: bytes, what: str) -> None:
+    """Refuse a document that would be read for minutes, before it is read.
+
+    Args:
+        untrusted: The document.
+        what: Its name in messages.
+
+    Raises:
+        LimitError: ``too-many-values``.
+    """
+    if sum(map(untrusted.count, _MARKS)) > MAX_MARKS:
+        raise LimitError(
+            "too-many-values",
+            f"the {what} has more than {MAX_MARKS} lines, colons, commas and brackets; split it",
+            limit=MAX_MARKS,
+        )
+
+
+class _StrictError(yaml.MarkedYAMLError):
+    """Legal YAML that is refused because it could be read in two ways, or grows when it is read."""
+
+
+_TEXT = "tag:yaml.org,2002:str"
+
+
+class StrictLoader(yaml.SafeLoader):
+    """SafeLoader that reads YAML as JSON: no aliases, no tags, no duplicate keys, no bombs.
+
+    Numbers are JSON's; what YAML 1.1 would make of ``no``, ``0x10``, ``1:30`` or a date is a text.
+    """
+
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - yaml's own attribute
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """Refuse aliases, anchors and tags, then compose as usual."""
+        event = self.peek_event()  # type: ignore[no-untyped-call] # the stubs leave it out
+        if getattr(event, "anchor", None) is not None or getattr(event, "tag", None) is not None:
+            raise _StrictError(problem="anchors, aliases and tags are refused", problem_mark=event.start_mark)
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:  # noqa: FBT001,FBT002 - yaml's signature
+        """Refuse duplicate and non-text keys, then construct as usual."""
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.tag != _TEXT or key.value in seen:
+                raise _StrictError(problem="a mapping needs distinct text keys", problem_mark=key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+for _tag, _form, _first in (
+    ("tag:yaml.org,2002:null", r"(?:null|~|)\Z", ["n", "~", ""]),
+    ("tag:yaml.org,2002:bool", r"(?:true|false)\Z", ["t", "f"]),
+    ("tag:yaml.org,2002:int", r"-?(?:0|[1-9][0-9]*)\Z", list("-0123456789")),
+    (
+        "tag:yaml.org,2002:float",
+        r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?\Z",
+        list("-0123456789"),
+    ),
+):
+    StrictLoader.add_implicit_resolver(_tag, re.compile(_form), _first)

@@ -1,0 +1,31 @@
+"""What is said of an artifact beside its digests: its name, and what to beware of."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from trustkit.artifact.inputs import decoded
+from trustkit.artifact.leaving_out import needless
+from trustkit.artifact.names import check_name
+from trustkit.artifact.tree import Tree, hard_linked
+from trustkit.errors import FormatError, LimitError
+
+
+def subject_name(path: Path) -> str:
+    """Return the folder's own name where others can read it; nothing rests on it."""
+    try:
+        return check_name(decoded(Path(os.path.realpath(path)).name))
+    except (FormatError, LimitError):
+        return "model"
+
+
+def warnings_of(tree: Tree, ignore: Sequence[str]) -> Iterator[str]:
+    """Yield what a signer should know although nothing is wrong."""
+    linked = list(hard_linked(tree))
+    if linked:
+        count = f"{len(linked)} such file{'s' if len(linked) > 1 else ''}"
+        yield f"{linked[0]!r} has other hard links, through which it can be changed ({count})"
+    for name in needless(tree, ignore):
+        yield f"there is no {name!r} to ignore; whatever appears there later will be ignored"

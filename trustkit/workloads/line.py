@@ -1,0 +1,105 @@
+"""One simple command as a value: its words, where they stand, and what is known of the program.
+
+The law of this file: it says what is there, and notes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from trustkit.workloads.environment import Variables
+from trustkit.workloads.notes import Notes
+
+_PROGRAM_WORDS = 64
+"""How far into a command its programs are looked for (words)."""
+_WRAPPERS = frozenset(
+    (
+        "env",
+        "exec",
+        "nohup",
+        "time",
+        "nice",
+        "tini",
+        "dumb-init",
+        "sudo",
+        "gosu",
+        "su-exec",
+        "stdbuf",
+        "busybox",
+    )
+) | {"command", "builtin", "timeout"}
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word of a command line.
+
+    Attributes:
+        text: What the program sees, as far as that is known.
+        path: Where it stands; empty for a word that an image's own program brings.
+        missing: What of it is not known; empty if all is.
+        loose: Whether what is missing may be several words, or none.
+        guess: Whether the text is what stands here if what is missing is not set.
+    """
+
+    text: str
+    path: str
+    missing: str = ""
+    loose: bool = False
+    guess: bool = False
+
+    @property
+    def may_be_flag(self) -> bool:
+        """Whether what is missing may turn it into a flag, or into another flag."""
+        name = self.text.partition("=")[0]
+        spells = name.startswith("-") and self.missing in name
+        return bool(self.missing) and (self.guess or spells or self.text.startswith(self.missing))
+
+
+@dataclass(slots=True)
+class Line:
+    """One simple command of a container, with what is needed to read it.
+
+    Attributes:
+        words: Its words.
+        notes: Where to write.
+        variables: Of the container.
+        in_shell: Whether it was taken out of a script.
+        is_script: Whether that surely was a script, and not a text that is read like one.
+        server: Whether a model server is among its words, or those around it.
+        programs: The first words without their folders, among which the programs are.
+    """
+
+    words: list[Word]
+    notes: Notes
+    variables: Variables
+    in_shell: bool = False
+    is_script: bool = False
+    server: bool = False
+    programs: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.programs = tuple(basename(word.text) for word in self.words[:_PROGRAM_WORDS])
+        self.server = self.server or not self.notes.table.servers.isdisjoint(
+            basename(word.text) for word in self.words
+        )
+
+    @property
+    def strict(self) -> bool:
+        """Whether what cannot be read here may be a model, and a bare word is one."""
+        return self.server or self.notes.expects
+
+    def starts_server(self) -> bool:
+        """Say whether the program itself, behind what merely starts it, is one that serves models."""
+        table = self.notes.table
+        names = list(self.programs)
+        while names and (names[0] in _WRAPPERS or "=" in names[0] or names[0].startswith("-")):
+            names.pop(0)
+        if names[:1] and names[0].startswith("python") and "-m" in names[:8]:
+            names = names[names.index("-m") + 1 :]
+        return bool(names) and names[0] in table.servers - table.tools
+
+
+def basename(text: str) -> str:
+    """Return a program's name without its folder."""
+    return text.rsplit("/", 1)[-1]
