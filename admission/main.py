@@ -12,6 +12,7 @@ import argparse
 import os
 import sys
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -55,6 +56,7 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
 
 def run() -> None:
     """Start from the command line."""
+    warnings.simplefilter("ignore", UserWarning, append=True)  # of certificates: refusals say it
     sys.exit(main(sys.argv[1:], os.environ))
 
 

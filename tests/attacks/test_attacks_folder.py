@@ -237,12 +237,18 @@ def test_a_file_that_changes_while_it_is_read_is_refused(change, scene):
     original = path.read_bytes()
     scene.sign()
 
+    due = iter(())
+
     def restore():
+        nonlocal due
         path.write_bytes(original)
         os.utime(path, ns=(1, 1))
+        due = iter([path])
 
     def progress(size):
-        change(path)
+        """Change it once: several threads read, and each tells of its bytes."""
+        for place in due:
+            change(place)
 
     restore()
     act = lambda: sign(scene.model, scene.signer, overwrite=True, progress=progress, workers=1)  # noqa: E731

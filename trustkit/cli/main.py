@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+import warnings
 
 TYPE_CHECKING = False  # what typing calls by this name; loading typing takes longer than reading this file
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def run() -> None:
     try:
         _heed_signals()
         _occupy_streams()
+        warnings.simplefilter("ignore", UserWarning, append=True)  # of certificates: refusals say it
         status = _attend(argv, os.environ, seen)
     except KeyboardInterrupt:
         _ignore_signals()

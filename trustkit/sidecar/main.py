@@ -14,6 +14,7 @@ import signal
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
@@ -52,6 +53,7 @@ def main(argv: Sequence[str]) -> int:
 
 def run() -> None:
     """Start from the command line."""
+    warnings.simplefilter("ignore", UserWarning, append=True)  # of certificates: refusals say it
     sys.exit(main(sys.argv[1:]))
 
 

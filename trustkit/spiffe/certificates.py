@@ -3,8 +3,10 @@
 The law of this file: bytes become certificates here and nothing is believed.
 Every field is read at once, because the library puts that off until a field is
 asked for, and raises there; so whoever holds a certificate can read all of it.
-A PEM file holds certificates and, as RFC 7468 (section 2) has it, text around
-them; a block of anything else makes it another file.
+Warnings of the library decide nothing: who may see them is said once for a process,
+and what they are about is checked here. A PEM file holds certificates and, as
+RFC 7468 (section 2) has it, text around them; a block of anything else makes it
+another file.
 """
 
 from __future__ import annotations
@@ -12,12 +14,10 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-import threading
-import warnings
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.utils import CryptographyDeprecationWarning
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from trustkit.errors import FormatError, LimitError, UsageError
 
@@ -31,10 +31,13 @@ UNREADABLE = (
     x509.DuplicateExtension,
     x509.InvalidVersion,
     x509.UnsupportedGeneralNameType,
+    UserWarning,  # of odd serial numbers and names, where somebody made errors of warnings
 )
 """What the library raises for certificates that it, or we, cannot read."""
 
-_ALONE = threading.Lock()
+_CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
+_RSA_BITS = range(2048, 4096 + 1)
+_RSA_EXPONENT_BITS = 32
 _BLOCK = re.compile(rb"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]*)-----END CERTIFICATE-----")
 
 
@@ -50,13 +53,13 @@ def certificate_from_der(untrusted: bytes, what: str) -> x509.Certificate:
             "too-large", f"{what} is larger than {MAX_CERTIFICATE_BYTES} bytes", limit=MAX_CERTIFICATE_BYTES
         )
     try:
-        # The library warns of what it is going to refuse, such as a serial number that is not positive.
-        # Filters belong to the process, so one thread at a time changes them.
-        with _ALONE, warnings.catch_warnings():
-            warnings.simplefilter("error", CryptographyDeprecationWarning)
-            return whole(x509.load_der_x509_certificate(untrusted))
-    except (*UNREADABLE, CryptographyDeprecationWarning):
+        certificate = whole(x509.load_der_x509_certificate(untrusted))
+        serial = certificate.serial_number
+    except UNREADABLE:
         raise _bad(f"{what} does not parse as an X.509 certificate") from None
+    if serial <= 0:  # the library only warns
+        raise _bad(f"{what} has a serial number that is not positive")
+    return certificate
 
 
 def certificates_from_pem(raw: bytes, what: str, *, most: int) -> list[x509.Certificate]:
@@ -96,6 +99,29 @@ def whole(certificate: x509.Certificate) -> x509.Certificate:
         getattr(certificate, name)
     list(certificate.extensions)
     return certificate
+
+
+def has_usable_key(certificate: x509.Certificate) -> bool:
+    """Say whether its key is of a kind and size whose signatures are worth, and cheap, checking."""
+    try:
+        key = certificate.public_key()
+    except UNREADABLE:
+        return False
+    if isinstance(key, rsa.RSAPublicKey):
+        exponent = key.public_numbers().e
+        return key.key_size in _RSA_BITS and exponent.bit_length() <= _RSA_EXPONENT_BITS
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        return isinstance(key.curve, _CURVES)
+    return isinstance(key, ed25519.Ed25519PublicKey)
+
+
+def issued(child: x509.Certificate, parent: x509.Certificate) -> bool:
+    """Say whether a certificate bears the name and a signature of another; not whether that may sign."""
+    try:
+        child.verify_directly_issued_by(parent)
+    except (*UNREADABLE, InvalidSignature):
+        return False
+    return True
 
 
 def _decoded(block: bytes, what: str) -> bytes:

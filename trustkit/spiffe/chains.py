@@ -15,11 +15,10 @@ import re
 from collections.abc import Sequence
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from trustkit.errors import FormatError, LimitError, VerificationError
-from trustkit.spiffe.certificates import UNREADABLE, whole
+from trustkit.spiffe.certificates import UNREADABLE, issued, whole
 from trustkit.spiffe.names import SpiffeID, parse_spiffe_id
 
 MAX_BYTES = 1 << 20
@@ -124,10 +123,10 @@ def check_chain(
     for below, (child, parent) in enumerate(itertools.pairwise(chain)):
         check_sane(parent, now=now)
         _check_authority(parent, below=below)
-        if not _issued(child, parent):
+        if not issued(child, parent):
             raise bad("the chain is out of order, or has a certificate that does not belong to it")
     for anchor in anchors:
-        if _issued(chain[-1], anchor):
+        if issued(chain[-1], anchor):
             check_sane(anchor, now=now)
             _check_authority(anchor, below=len(chain) - 1)
             return
@@ -154,14 +153,6 @@ def _check_authority(certificate: x509.Certificate, *, below: int) -> None:
         raise bad("a certificate that may not issue others stands in the place of a CA")
     if basic.path_length is not None and basic.path_length < below:
         raise bad("a CA has more certificates below it than it allows")
-
-
-def _issued(child: x509.Certificate, parent: x509.Certificate) -> bool:
-    try:
-        child.verify_directly_issued_by(parent)
-    except (*UNREADABLE, InvalidSignature):
-        return False
-    return True
 
 
 def _uris(certificate: x509.Certificate) -> list[str]:

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from trustkit.attest.bundle import CertificateChain, Material
 from trustkit.digest import digest_of
-from trustkit.errors import UsageError, VerificationError
+from trustkit.errors import FormatError, UsageError, VerificationError
 from trustkit.verifying.keys import PublicKey
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Believed:
 
 @dataclass(frozen=True, slots=True)
 class Presented:
-    """The certificates that a bundle brought, parsed and untrusted."""
+    """The certificates that a bundle brought, parsed and untrusted: its leaf, and the line above it."""
 
     leaf: x509.Certificate
     others: tuple[x509.Certificate, ...]
@@ -115,12 +115,13 @@ class CertificateAuthority:
         from trustkit.verifying.certificates import extension_of, identities_in
 
         names = identities_in(leaf)
-        if not self.identities:
-            return next(iter(names), None)
         # No kind of name constraint that is applied binds a common name: below one, it proves nothing.
         constrained = any(extension_of(ca, x509.NameConstraints) is not None for ca in path[1:])
-        for name in names:
-            if name in self.identities and not (constrained and name.startswith("cn:")):
+        proven = [name for name in names if not (constrained and name.startswith("cn:"))]
+        if not self.identities:
+            return next(iter(proven), None)
+        for name in proven:
+            if name in self.identities:
                 return name
         raise VerificationError(
             "identity-mismatch",
@@ -140,18 +141,24 @@ def most_authors(authorities: tuple[Authority, ...]) -> int:
 
 
 def presented_by(untrusted: CertificateChain) -> Presented:
-    """Parse the certificates of a bundle.
+    """Parse the certificates of a bundle, and keep those above the leaf: work that is done once for all.
 
     Raises:
-        FormatError: ``bad-certificate``.
+        FormatError: ``bad-certificate``: one that does not parse, or a leaf of an unusable key.
         LimitError: ``too-large``.
     """
-    from trustkit.spiffe.certificates import certificate_from_der
+    from trustkit.spiffe.certificates import certificate_from_der, has_usable_key
+    from trustkit.verifying.chains import line_above
 
     leaf, *others = (
         certificate_from_der(raw, "a certificate of the bundle") for raw in untrusted.certificates
     )
-    return Presented(leaf, tuple(others))
+    if not has_usable_key(leaf):
+        raise FormatError(
+            "bad-certificate",
+            "the signer's certificate has a key of a kind or size that is not accepted; use one on P-256",
+        )
+    return Presented(leaf, line_above(leaf, others))
 
 
 def ders_from_pem(raw: bytes, what: str, *, most: int) -> tuple[bytes, ...]:

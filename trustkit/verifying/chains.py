@@ -3,9 +3,11 @@
 The law of this file: the path is built and checked by the library
 (``cryptography.x509.verification``: signatures and their algorithms, times, CA
 and path length, name constraints, unknown critical extensions, a bound on the
-work). What it leaves open is closed here: a CA may sign certificates, is for the
-same purpose as the leaf where it says for what, and has no constraint that
-nobody applies. The rest only tells people why. Source: RFC 5280, section 6.
+work). What it leaves open is closed here: a CA may sign certificates, is for
+the same purpose as the leaf where it says for what, and has no constraint that
+nobody applies. The library tries every certificate that bears a wanted name,
+for every authority anew, so of the bundle only one line of certificates is
+shown to it. The rest only tells people why. Source: RFC 5280, section 6.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from cryptography.x509 import verification as library
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from trustkit.errors import VerificationError
+from trustkit.spiffe.certificates import has_usable_key, issued
 from trustkit.verifying.certificates import Purposes, check_time, moment
 
 MAX_DEPTH = 9
@@ -25,6 +28,22 @@ MAX_DEPTH = 9
 _APPLIED = (x509.DNSName, x509.RFC822Name, x509.IPAddress, x509.UniformResourceIdentifier)
 """Kinds of name constraints that the library applies, or refuses where it cannot."""
 _SHOWN = 200
+
+
+def line_above(leaf: x509.Certificate, others: Sequence[x509.Certificate]) -> tuple[x509.Certificate, ...]:
+    """Return the certificates of a bundle that stand above the leaf, each the issuer of the one before.
+
+    It costs as many signatures as there are pairs of certificates, at most, however they were made. Of two
+    that bear one name the first that fits is taken; strangers and keys of odd kinds or sizes are left out.
+    """
+    line: list[x509.Certificate] = []
+    left = [other for other in others if has_usable_key(other)]
+    child = leaf
+    while parent := next((other for other in left if issued(child, other)), None):
+        line.append(parent)
+        child, name = parent, parent.subject
+        left = [other for other in left if other.subject != name]
+    return tuple(line)
 
 
 def path_to_root(
@@ -39,7 +58,7 @@ def path_to_root(
 
     Args:
         leaf: The signer's certificate; what it must be itself is not asked here.
-        others: Further certificates of the bundle, untrusted: any order, any number of strangers.
+        others: Further certificates of the bundle, untrusted, as `line_above` leaves them.
         roots: Whom the caller believes; one may be the leaf itself.
         at: The time (seconds since the epoch).
         purposes: What the extended key usage of a CA must contain, where it has one.

@@ -176,7 +176,23 @@ def _policy(name: str, spec: strictjson.Fields, digest: Digest, read_file: ReadF
         raise FormatError(
             "bad-policy", f"spec.threshold must be from 1 to the authors that one bundle can have ({authors})"
         )
+    if threshold > 1:
+        _check_distinct(authorities)
     return VerificationPolicy(name, authorities, threshold, lines, digest)
+
+
+def _check_distinct(authorities: Sequence[Authority]) -> None:
+    """Refuse to count authors whom nobody named: one person with a key and a certificate would be two."""
+    for authority in authorities:
+        if (
+            isinstance(authority, CertificateAuthority)
+            and "author" in authority.roles
+            and not authority.identities
+        ):
+            raise FormatError(
+                "bad-policy",
+                f"{authority.name!r} takes anybody for an author; list identities, or ask for one author",
+            )
 
 
 def _authority(untrusted: strictjson.Value, index: int, read_file: ReadFile) -> Authority:

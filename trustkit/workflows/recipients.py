@@ -91,8 +91,10 @@ def rewrap(
         raise UsageError("no-changes", "name recipients to add or to remove")
     with hold(folder), closing(LocalSource(folder)) as source:
         documents = documents_of(source, folder)
-        descriptor = verify_sealed(documents, policy, at=now()).descriptor
-        check_apart(add, policy, descriptor.publisher_key)
+        verified = verify_sealed(documents, policy, at=now())
+        descriptor = verified.descriptor
+        for key in (descriptor.publisher_key, *(author.fingerprint for author in verified.author.signers)):
+            check_apart(add, policy, key)
         with unwrap_document(documents.recipients, descriptor.context, openers) as dek:
             raw = rewrap_document(documents.recipients, descriptor.context, dek, add=add, remove=remove)
         write_new(folder / RECIPIENTS, raw, overwrite=True)

@@ -151,6 +151,7 @@ def test_its_files_are_subjects_and_so_there_may_be_many_of_them():
         }
         return len(parse_statement(json.dumps(raw).encode(), max_bytes=CAP).subjects)
 
+    assert MAX_FILE_SUBJECTS == 100_000
     assert read(TYPE, MAX_FILE_SUBJECTS) == MAX_FILE_SUBJECTS
     for kind, most in ((TYPE, MAX_FILE_SUBJECTS), ("https://model_signing/signature/v1.0", MAX_SUBJECTS)):
         with pytest.raises(LimitError) as caught:

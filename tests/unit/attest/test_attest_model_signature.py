@@ -312,6 +312,12 @@ def test_a_shard_size_is_a_number_of_json(oms, resource, size):
     assert caught.value.code == "bad-json"
 
 
+def test_a_place_in_a_file_has_at_most_eighteen_digits(read, oms, resource):
+    last = 10**18 - 1
+    parts = shards(resource, "a", (0, last))
+    assert read(oms(parts, method="shards", shard_size=10**18)).resources[0].end == last
+
+
 def test_the_largest_shard_size(read, oms, resource):
     assert read(oms([resource("a:0:1")], method="shards", shard_size=2**63 - 1)).shard_size == 2**63 - 1
 

@@ -74,6 +74,17 @@ def test_it_is_read_in_pieces_and_again():
     assert len(pieces) > 5
     assert [name for piece in pieces for name in piece["name"]] == [row["name"] for row in numbered(50)]
     assert list(kept.pieces()) == pieces
+    assert [*kept.kept["name"]] == [row["name"] for row in numbered(50)]
+    assert kept.pieces.__self__._raw == b""  # of the document nothing is kept
+    assert Rows(0, lambda: iter(())).kept == {}
+
+
+def test_only_so_many_places_are_tried_as_the_end_of_a_piece(monkeypatch):
+    tried = []
+    parse = strictjson.parse
+    monkeypatch.setattr(strictjson, "parse", lambda raw, **caps: tried.append(raw) or parse(raw, **caps))
+    assert read(json.dumps(document([{"name": "}," * 70, "digest": "0"}])).encode()) is None
+    assert len(tried) == 8
 
 
 @pytest.mark.parametrize(
@@ -176,6 +187,15 @@ def test_what_is_over_a_cap_is_left_to_the_strict_parser(monkeypatch):
 def test_short_documents_are_not_taken_to_pieces(monkeypatch):
     monkeypatch.setattr(rows, "LARGE", len(GOOD) + 1)
     assert read(GOOD) is None
+
+
+def test_documents_of_a_mebibyte_and_more_are_taken_to_pieces(monkeypatch):
+    monkeypatch.undo()
+    raw = json.dumps(document(numbered(20_000))).encode()
+    assert len(raw) < 1 << 20
+    assert read(raw.ljust((1 << 20) - 1)) is None
+    _, kept = read(raw.ljust(1 << 20))
+    assert list(kept) == numbered(20_000)
 
 
 STATEMENT = {"serialization": {"z": 1, "a": "é"}, "zz": []}

@@ -105,6 +105,7 @@ def test_a_missing_member_is_named(statement, refuses, member):
 
 
 def test_subjects_are_capped(statement, refuses, to_bytes):
+    assert MAX_SUBJECTS == 1024
     statement["subject"] *= MAX_SUBJECTS
     assert len(parse_statement(to_bytes(statement), max_bytes=CAP).subjects) == MAX_SUBJECTS
     statement["subject"].append(statement["subject"][0])

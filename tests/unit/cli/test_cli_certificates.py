@@ -1,7 +1,11 @@
 """Certificates and second signatures at the command line."""
 
+import base64
+import importlib
 import json
 import time
+import types
+import warnings
 
 import pytest
 
@@ -204,6 +208,11 @@ def test_a_certified_author_is_no_recipient(cli, model, signing, world, tmp_path
         assert ran.status == status, ran.err
         assert ran.err.endswith("[recipient-signs]\n") or not status
         assert (tmp_path / "sealed").exists() == (status == 0)
+    ran = cli(
+        *("rewrap", tmp_path / "sealed", "--opener", world.opener, "--add", public),
+        *("--policy", tmp_path / "policy.json"),
+    )
+    assert (ran.status, ran.code) == (2, "recipient-signs")
 
 
 @pytest.mark.parametrize(
@@ -233,3 +242,44 @@ def test_a_changed_model_gets_no_second_signature(cli, model, world):
     assert (ran.status, ran.code) == (1, "digest-mismatch")
     workflows.sign(model, load_signer(world.author, passphrase=None), overwrite=True)
     assert cli("sign", model, "--key", world.stranger, "--add").status == 0
+
+
+def test_what_a_library_warns_of_is_not_printed(program, sign, signing, plain):
+    """A country of two letters is the library's wish; strangers write nothing to a terminal."""
+    sign()
+    bundle = plain / "model.sig"
+    value = json.loads(bundle.read_bytes())
+    for certificate in value["verificationMaterial"]["x509CertificateChain"]["certificates"]:
+        raw = base64.b64decode(certificate["rawBytes"])
+        odd = raw.replace(bytes.fromhex("0603550403"), bytes.fromhex("0603550406"))
+        certificate["rawBytes"] = base64.b64encode(odd).decode()
+    bundle.write_text(json.dumps(value))
+    ran = program("verify", plain, "--ca", signing / "roots.pem")
+    assert (ran.status, ran.code) == (1, "certificate-untrusted")
+    assert "Attribute" not in ran.err + program("inspect", bundle).err
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "admission.main",
+        "trustkit.broker.main",
+        "trustkit.cli.main",
+        "trustkit.compat.model_signing.main",
+        "trustkit.sidecar.main",
+        "trustkit.store.main",
+    ],
+)
+def test_every_program_says_once_who_sees_warnings(monkeypatch, program):
+    """The last filter, so that an operator's own come first."""
+    module = importlib.import_module(program)
+    monkeypatch.setattr(module, "sys", types.SimpleNamespace(argv=["it"], exit=lambda _status: None))
+    monkeypatch.setattr(module, "main", lambda *_arguments: 0)
+    if program == "trustkit.cli.main":
+        for name in ("_heed_signals", "_occupy_streams"):
+            monkeypatch.setattr(module, name, lambda: None)
+        monkeypatch.setattr(module, "_attend", lambda *_arguments: 0)
+        monkeypatch.setattr(module, "_settled", lambda status: status)
+    with warnings.catch_warnings():
+        module.run()
+        assert warnings.filters[-1][:3] == ("ignore", None, UserWarning)

@@ -340,7 +340,11 @@ def test_a_key_joins_a_certificate_and_never_the_other_way(
     model, root, certificate_signer, signer, keys, refused, picture
 ):
     entries = [
-        {"name": "ca", "roles": ["author"], "certificate": {"roots": {"pem": root.pem.decode()}}},
+        {
+            "name": "ca",
+            "roles": ["author"],
+            "certificate": {"roots": {"pem": root.pem.decode()}, "identities": ["email:ml@example.com"]},
+        },
         {"name": "author", "roles": ["author"], "key": {"pem": (keys / "author.pub").read_text()}},
     ]
     document = {

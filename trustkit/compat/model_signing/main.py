@@ -9,6 +9,7 @@ before it is known what is to be done.
 from __future__ import annotations
 
 import sys
+import warnings
 from typing import TYPE_CHECKING
 
 from trustkit.errors import EXIT_INTERRUPTED, EXIT_TRUSTED, TrustkitError, UsageError
@@ -24,6 +25,7 @@ EXIT_USAGE = UsageError.exit_code
 
 def run() -> None:
     """Start from the command line and leave with the exit status."""
+    warnings.simplefilter("ignore", UserWarning, append=True)  # of certificates: refusals say it
     sys.exit(main(sys.argv[1:]))
 
 
