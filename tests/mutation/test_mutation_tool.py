@@ -141,7 +141,7 @@ def test_a_grown_up_is_allowed_and_a_child_is_not():
 
 
 def test_halves():
-    assert halved(9) == 1
+    assert halved(8) == 1
 """
 
 

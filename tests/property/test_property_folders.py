@@ -121,7 +121,7 @@ def test_one_flipped_bit_of_the_bundle_never_makes_another_tree_believed(author,
         assume(covered(made))
         sign(folder, signer, **how)
         raw = bytearray((folder / "model.sig").read_bytes())
-        bit = data.draw(st.integers(0, len(raw) * 8 - 1))
+        bit = data.draw(st.integers(0, 1 << 20)) % (len(raw) * 8)  # a signature has no fixed length
         raw[bit // 8] ^= 1 << bit % 8
         before = believed(folder, policy)
         (folder / "model.sig").write_bytes(raw)

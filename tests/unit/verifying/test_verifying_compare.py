@@ -12,7 +12,7 @@ from trustkit.artifact.tree import scan
 from trustkit.digest import digest_of
 from trustkit.errors import FormatError, LimitError, UsageError, VerificationError
 from trustkit.verifying import compare
-from trustkit.verifying.compare import Verified, verify_tree
+from trustkit.verifying.compare import Verified, match_tree, verify_tree
 from trustkit.verifying.listing import listing_of
 from trustkit.verifying.policy import policy_from_keys
 from trustkit.verifying.verify import verify_manifest
@@ -401,6 +401,37 @@ def test_a_refused_form_below_the_root_keeps_its_evidence(folder, signed):
     error = refused(folder, signed(), "symlink")
     assert not isinstance(error, FormatError)
     assert error.evidence["name"] == "link"
+    assert "cp -rL" in error.message
+    (folder / "link").unlink()
+    os.mkfifo(folder / "pipe")
+    assert "cp -rL" not in refused(folder, signed(), "special-file").message
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda folder: (folder / "added").touch(),
+        lambda folder: (folder / "empty").unlink(),
+        lambda folder: (folder / "config.json").write_bytes(b"[]"),
+    ],
+)
+def test_nothing_changes_while_it_is_hashed(folder, signed, open_descriptors, change):
+    before = open_descriptors()
+    changes = iter((change,))
+
+    def progress(_count):
+        for late in changes:
+            late(folder)
+
+    refused(folder, signed(), "file-changed", progress=progress, workers=1)
+    assert open_descriptors() == before
+
+
+def test_a_cap_on_names_stays_a_cap(folder, signed):
+    deep = folder.joinpath(*["d"] * 301)
+    deep.mkdir(parents=True)
+    (deep / "file").touch()
+    refused(folder, signed(), "name-too-deep", LimitError)
 
 
 class TestHowFarAnUnknownFolderIsWalked:
@@ -435,6 +466,57 @@ class TestHowFarAnUnknownFolderIsWalked:
         monkeypatch.setattr(walk, "MAX_LINKED_FOLDERS", 0)
         (folder / "link").symlink_to("s")
         refused(folder, signed(allow_symlinks=True), "too-many-links", LimitError, ignore_unsigned=True)
+
+    def test_nor_by_whoever_hashes_later(self, folder, signed, monkeypatch):
+        monkeypatch.setattr(compare, "MAX_FILES", 1000)
+        for number in range(8):
+            (folder / f"x{number}").touch()
+        with pytest.raises(VerificationError) as caught:
+            match_tree(folder, signed())
+        assert caught.value.evidence == {"unsigned": []}
+
+
+def test_so_many_more_files_than_were_signed_are_looked_at():
+    assert compare._ROOM == 10_000
+
+
+class TestNamesAndLengthsAlone:
+    def test_the_open_tree_is_handed_out(self, folder, signed):
+        with match_tree(folder, signed()) as tree:
+            assert list(tree.files.names) == sorted(CONTENT)
+
+    def test_other_bytes_of_the_same_length_are_for_who_hashes_them(self, folder, signed):
+        (folder / "config.json").write_bytes(b"[]")
+        match_tree(folder, signed()).close()
+
+    @pytest.mark.parametrize(
+        ("damage", "code"),
+        [
+            (lambda folder: (folder / "extra").touch(), "unsigned-file"),
+            (lambda folder: (folder / "config.json").unlink(), "file-missing"),
+            (lambda folder: (folder / "config.json").write_bytes(b"long"), "digest-mismatch"),
+            (lambda folder: (folder / "link").symlink_to("empty"), "symlink"),
+        ],
+    )
+    def test_what_does_not_match_is_refused_and_nothing_stays_open(
+        self, folder, sharded, open_descriptors, damage, code
+    ):
+        before = open_descriptors()
+        damage(folder)
+        with pytest.raises(VerificationError) as caught:
+            match_tree(folder, sharded(CONTENT, 1000))
+        assert caught.value.code == code
+        assert open_descriptors() == before
+
+    def test_the_bundle_under_verification_is_left_out(self, folder, signed):
+        (folder / "model.sig").touch()
+        match_tree(folder, signed(), skip=frozenset({"model.sig"})).close()
+
+
+def test_a_proof_says_who_signed_what(folder, signed):
+    verified = verify_tree(folder, signed())
+    assert repr(verified) == f"<Verified {verified.signed.manifest_digest} by key: 4 files>"
+    verified.close()
 
 
 def test_units_of_a_comparison_are_a_sequence(folder, signed, sharded):
