@@ -142,7 +142,6 @@ class _Tracing:
         self._run = run
         self._now: dict[str, set[int]] = {}
         self._fixtures: dict[int, dict[str, set[int]]] = {}
-        sys.settrace(self._call)
         threading.settrace(self._call)
 
     def _call(self, frame, _event, _argument):
@@ -160,6 +159,7 @@ class _Tracing:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item):
         self._now = {}
+        sys.settrace(self._call)  # anew: a test that exhausts the stack, in whatever frame, ends all tracing
         result = yield
         made = getattr(item, "_fixtureinfo", None)
         definitions = [one for several in made.name2fixturedefs.values() for one in several] if made else []

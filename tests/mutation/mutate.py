@@ -86,21 +86,18 @@ def show(mutant, outcome, reasons):
 
 
 def table(outcomes, reasons):
-    """Print the counts of each file and of all; return the percentage killed."""
+    """Print the counts of each file and of all."""
     print(f"\n{'mutants':>8} {'killed':>7} {'hung':>5} {'survived':>9} {'with reason':>12} {'killed %':>9}")
     rows = defaultdict(list)
-    for mutant, outcome, _ in outcomes:
-        rows[mutant.file].append((mutant, outcome))
-    rows = dict(sorted(rows.items())) | {"all": [pair for several in rows.values() for pair in several]}
-    for name, pairs in rows.items():
-        counts = Counter(outcome for _, outcome in pairs)
-        excused = sum(outcome == SURVIVED and mutant.key in reasons for mutant, outcome in pairs)
-        percent = 100 * (len(pairs) - counts[SURVIVED]) / len(pairs)
-        print(
-            f"{len(pairs):>8} {counts[KILLED]:>7} {counts[TIMEOUT]:>5} {counts[SURVIVED]:>9} {excused:>12}"
-            f" {percent:>9.1f}  {name}"
+    for outcome in outcomes:
+        rows[outcome[0].file].append(outcome)
+    for name, found in (*sorted(rows.items()), ("all", outcomes)):
+        counts = Counter(outcome for _, outcome, _ in found)
+        excused = sum(outcome == SURVIVED and mutant.key in reasons for mutant, outcome, _ in found)
+        numbers = (
+            f"{len(found):>8} {counts[KILLED]:>7} {counts[TIMEOUT]:>5} {counts[SURVIVED]:>9} {excused:>12}"
         )
-    return percent
+        print(f"{numbers} {percentage(found):>9.1f}  {name}")
 
 
 def stale(outcomes, every, reasons):
@@ -113,8 +110,15 @@ def stale(outcomes, every, reasons):
             print(f"reason is {'wrong' if key in killed else 'stale'}: {' | '.join(key)}")
 
 
-def written(outcomes, options, percent):
-    """Return the report as JSON."""
+def percentage(outcomes):
+    """Return how many were killed, in percent."""
+    return 100 * sum(outcome != SURVIVED for _, outcome, _ in outcomes) / len(outcomes)
+
+
+def report(outcomes, options):
+    """Write every mutant and what became of it as JSON, where that was asked for."""
+    if options.json is None:
+        return
     mutants = [
         {
             "file": mutant.file,
@@ -133,11 +137,11 @@ def written(outcomes, options, percent):
     document = {
         "sample": options.sample,
         "seed": options.seed,
-        "killed_percent": percent,
+        "killed_percent": percentage(outcomes),
         "files": files,
         "mutants": mutants,
     }
-    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+    options.json.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def wanted(options, every):
@@ -186,6 +190,7 @@ def measured(options, reasons):
             show(*outcome[:2], reasons)
             if len(outcomes) % EACH == 0:
                 print(f"{len(outcomes):>9} done", flush=True)
+                report(outcomes, options)
     return every, outcomes
 
 
@@ -199,10 +204,10 @@ def main(argv):
     except NotMeasuredError as error:
         print(f"mutate: nothing was measured: {error}", file=sys.stderr)
         return 2
-    percent = table(outcomes, reasons)
+    table(outcomes, reasons)
+    percent = percentage(outcomes)
     stale(outcomes, every, reasons)
-    if options.json:
-        options.json.write_text(written(outcomes, options, percent), encoding="utf-8")
+    report(outcomes, options)
     missing = sum(outcome == SURVIVED and mutant.key not in reasons for mutant, outcome, _ in outcomes)
     print(f"{missing} survivors have no reason in {options.equivalent.name}")
     print(f"{percent:.1f} % killed, and at least {options.least:.0f} % are asked for")

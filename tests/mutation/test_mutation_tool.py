@@ -129,6 +129,14 @@ import pytest
 from toy.gate import LIMIT, allowed, halved
 
 
+def test_a_stack_that_ends_does_not_end_the_recording():
+    def deeper():
+        deeper()
+
+    with pytest.raises(RecursionError):
+        deeper()
+
+
 def test_the_limit():
     assert LIMIT == 18
 

@@ -40,6 +40,15 @@ def test_a_ca_need_not_say_what_its_key_is_for(forger, root):
     assert path(leaf, [silent.certificate], root) == subjects
 
 
+def test_nine_authorities_may_stand_between_a_leaf_and_a_root(forger, root):
+    line = [root]
+    for number in range(10):
+        line.append(forger.Issuer(NOW, name=f"ca {number}", parent=line[-1], uris=()))
+    between = [issuer.certificate for issuer in line[1:]]
+    assert len(path(leaf_of(line[9]), between[:9], root)) == 11
+    assert refused(leaf_of(line[10]), between, root) == "certificate-untrusted"
+
+
 @pytest.mark.parametrize("side", ["permitted_subtrees", "excluded_subtrees"])
 @pytest.mark.parametrize("names", [[ACME], [MAIL, ACME]])
 def test_a_constraint_of_a_kind_that_nobody_applies_is_refused_on_either_side(forger, root, side, names):

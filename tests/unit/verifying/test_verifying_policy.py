@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from trustkit.digest import digest_of
 from trustkit.errors import LimitError, UnavailableError, UsageError
+from trustkit.verifying import policy as policies
 from trustkit.verifying.policy import ANY_LINE, MAX_AUTHORITIES, MAX_BYTES, parse_policy, policy_from_keys
 from trustkit.verifying.strictyaml import MAX_MARKS, check_marks, parse_yaml
 
@@ -133,6 +134,14 @@ def test_a_policy_without_authors_is_a_publishers_policy(policy_text, parse):
     policy = parse(policy_text({"bob": ["publisher"]}))
     assert policy.acting_as("author") == ()
     assert policy.threshold == 1
+
+
+def test_the_keys_that_a_policy_holds_are_those_of_a_role_or_all(people, policy_text, parse):
+    policy = parse(policy_text({"alice": ["author"], "bob": ["publisher"], "carol": ["author", "publisher"]}))
+    hints = {name: people[name].hint for name in people}
+    assert [key.hint for key in policy.keys_of()] == [hints["alice"], hints["bob"], hints["carol"]]
+    assert [key.hint for key in policy.keys_of("author")] == [hints["alice"], hints["carol"]]
+    assert [key.hint for key in policy.keys_of("publisher")] == [hints["bob"], hints["carol"]]
 
 
 # -- a bare key ----------------------------------------------------------------------------------------
@@ -307,6 +316,26 @@ def test_one_key_is_one_authority_however_it_is_spelled(people, document, refuse
 def test_the_number_of_authorities_is_capped(document, refuses):
     document["spec"]["authorities"] = [document["spec"]["authorities"][0]] * (MAX_AUTHORITIES + 1)
     assert str(MAX_AUTHORITIES) in refuses(document).message
+
+
+def test_a_name_has_at_most_253_characters(document, parse, refuses):
+    document["metadata"]["name"] = "n" * 253
+    assert parse(document).name == "n" * 253
+    document["metadata"]["name"] = "n" * 254
+    refuses(document)
+
+
+def test_as_many_authorities_as_the_cap(policy_text, parse, monkeypatch):
+    monkeypatch.setattr(policies, "MAX_AUTHORITIES", 2)
+    two = {"alice": ["author"], "bob": ["publisher"]}
+    assert len(parse(policy_text(two)).authorities) == 2
+    with pytest.raises(UsageError, match="needs 1 to 2 entries"):
+        parse(policy_text({**two, "carol": ["author"]}))
+
+
+def test_keys_do_not_count_as_certificates(policy_text, parse, monkeypatch):
+    monkeypatch.setattr(policies, "MAX_CERTIFICATE_AUTHORITIES", 0)
+    assert len(parse(policy_text({"alice": ["author"], "bob": ["publisher"]})).authorities) == 2
 
 
 def test_the_threshold_may_be_the_number_of_authors(people, policy_text, parse, refuses):
