@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from admission.crowd import check_crowd
 from admission.evidence import EvidenceRoom, Finding, Proven, remedy_for
 from admission.facts import facts_for
 from admission.mutate import patch_for
@@ -115,6 +116,8 @@ class Judge:
             return Verdict(allowed=True, reason="not-judged")  # step 1
         if review.object is None:
             return denial("bad-review", f"{review.operation} without an object")
+        for subject in filter(None, (review.object, review.old_object)):
+            check_crowd(subject)
         extraction = references(review.object, check=deadline.check)  # step 2
         if _unchanged(review, extraction, deadline):
             return Verdict(allowed=True, reason="unchanged")  # step 1

@@ -35,8 +35,13 @@ from trustkit.workloads.sidecars import PREFIX, sidecars_of
 from trustkit.workloads.table import default_table
 from trustkit.workloads.values import Extraction
 
-POWERS = frozenset(("ALL", "SYS_ADMIN", "SYS_PTRACE", "SYS_MODULE", "DAC_READ_SEARCH", "SYS_RAWIO"))
-"""Capabilities that reach other containers' files."""
+POWERS = frozenset(
+    (
+        *("ALL", "SYS_ADMIN", "SYS_PTRACE", "SYS_MODULE", "DAC_READ_SEARCH", "SYS_RAWIO", "SYS_BOOT"),
+        *("BPF", "PERFMON", "CHECKPOINT_RESTORE", "MKNOD"),
+    )
+)
+"""Capabilities that reach other containers' files or memory."""
 NODE_FOLDERS = (
     "/var/lib/kubelet",
     "/proc",

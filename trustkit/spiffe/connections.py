@@ -38,6 +38,10 @@ class Terms:
     gone: asyncio.Event
 
 
+MAX_OWED = 3
+"""Most requests of one connection that are whole and not answered yet."""
+
+
 class Connection(HttpToolsProtocol):
     """One peer's connection: how long its requests may take to come, how large they may be."""
 
@@ -79,9 +83,17 @@ class Connection(HttpToolsProtocol):
             self.send_400_response("the head of the request is too large")
 
     def on_message_begin(self) -> None:
-        """A request begins."""
+        """A request begins; whoever sent on and on before he is answered would keep his place for ever."""
+        if self._owed >= MAX_OWED:
+            raise LimitError("too-large", "read the answers first")
         super().on_message_begin()
         self._settle()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header of the head; nobody here needs trailers, and nothing would bound them."""
+        if not self._in_head:
+            raise LimitError("too-large", "trailers are not read")
+        super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """The head is here; the body has its own time to come."""

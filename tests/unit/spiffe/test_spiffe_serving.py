@@ -412,19 +412,27 @@ class TestLimits:
             assert drained(tls)[:13] in {b"HTTP/1.1 400 ", b""}
         assert not world.app.seen
 
-    def test_pipelined_requests_are_answered_in_order(self, world):
-        count = 200
+    def test_who_does_not_wait_for_an_answer_is_let_go(self, world):
+        """A pipeline of requests that nobody reads the answers of would hold its place for ever."""
         with world.serving(Limits()), world.dial() as tls:
-            tls.sendall(
-                b"".join(
-                    b"GET /%d HTTP/1.1\r\nHost: x\r\nX: %s\r\n\r\n" % (i, b"a" * 1000) for i in range(count)
-                )
-            )
+            tls.sendall(b"".join(b"GET /%d HTTP/1.1\r\nHost: x\r\n\r\n" % i for i in range(200)))
             got = b""
-            while got.count(b"/sidecar\n") < count and (piece := tls.recv(65536)):
-                got += piece
-        assert got.count(b"HTTP/1.1 200 OK") == count
-        assert [scope["path"] for scope in world.app.seen] == [f"/{i}" for i in range(count)]
+            with suppress(ConnectionError):
+                while piece := tls.recv(65536):
+                    got += piece
+        assert len(world.app.seen) <= 3
+        assert b"HTTP/1.1 400" in got
+
+    def test_trailers_are_refused(self, world):
+        head = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n"
+        with world.serving(Limits()), world.dial() as tls:
+            tls.sendall(head + b"X-Trailer: 1\r\n\r\n")
+            got = b""
+            with suppress(ConnectionError):
+                while piece := tls.recv(65536):
+                    got += piece
+        assert world.app.bodies == []
+        assert b"HTTP/1.1 400" in got
 
     def test_a_body_larger_than_a_head_may_be(self, world):
         body = bytes(300_000)
@@ -442,15 +450,14 @@ class TestLimits:
             assert len(drained(tls)) < 10_000 * (1 << 16)
 
     def test_a_pause_that_is_ours_is_not_the_peer_s_fault(self, world):
-        """A second request waits, half arrived, behind a slow first one: nobody is cut off for that."""
+        """A slow answer takes longer than a request may: nobody is cut off for that, nor for the next one."""
         with world.serving(Limits(arrival_seconds=2.0)), world.dial() as tls:
-            tls.sendall(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n" + GET + b"GET /third HTTP/1.1\r\n")
+            tls.sendall(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
             assert world.app.entered.wait(10)
             time.sleep(2.5)
             world.app.gate.set()
             assert answer(tls)[0] == 200
-            assert answer(tls)[0] == 200
-            tls.sendall(b"Host: x\r\n\r\n")
+            tls.sendall(GET)
             assert answer(tls)[0] == 200
 
 
@@ -550,7 +557,7 @@ class TestPlaces:
 
     def test_a_request_in_flight_is_answered_and_the_newcomer_waits(self, world):
         with world.serving(Limits(connections=1)), world.dial() as first:
-            first.sendall(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n" + GET[:20])
+            first.sendall(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
             assert world.app.entered.wait(10)
             assert self.kept_waiting(world)
             world.app.gate.set()

@@ -1,0 +1,55 @@
+"""How much one object may hold, counted before anything is compared with anything.
+
+The law of this file: one pass, and no work that grows with a product. Extraction
+and comparison look at every mount of every container, some at every pair; whoever
+may create a Pod must not be able to keep the webhook from everybody else.
+"""
+
+from __future__ import annotations
+
+from trustkit.errors import LimitError
+from trustkit.strictjson import Object, Value
+from trustkit.workloads.containers import CONTAINER_LISTS
+from trustkit.workloads.sidecars import PREFIX
+
+MAX_CONTAINERS = 256
+"""Most containers of an object, of all its pods."""
+MAX_MOUNTS = 1024
+"""Most mounts of an object; as many volumes."""
+MAX_SIDECARS = 16
+"""Most containers of our name: as many as models of one pod."""
+
+
+def check_crowd(subject: Object) -> None:
+    """Refuse an object that holds more than any workload needs.
+
+    Args:
+        subject: The object of a review, untrusted; its depth is bounded by the parser.
+
+    Raises:
+        LimitError: ``too-many-containers``.
+    """
+    containers = ours = mounts = volumes = 0
+    waiting: list[Value] = [subject]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, list):
+            waiting += value
+        elif isinstance(value, dict):
+            for name, member in value.items():
+                if isinstance(member, list):
+                    containers += len(member) * (name in CONTAINER_LISTS)
+                    ours += sum(map(_is_ours, member)) * (name in CONTAINER_LISTS)
+                    mounts += len(member) * (name in {"volumeMounts", "volumeDevices"})
+                    volumes += len(member) * (name == "volumes")
+                waiting.append(member)
+    if containers > MAX_CONTAINERS or max(mounts, volumes) > MAX_MOUNTS or ours > MAX_SIDECARS:
+        raise LimitError(
+            "too-many-containers",
+            f"an object may hold {MAX_CONTAINERS} containers, {MAX_MOUNTS} mounts, as many volumes, and "
+            f"{MAX_SIDECARS} containers named {PREFIX}*; split the workload",
+        )
+
+
+def _is_ours(container: Value) -> bool:
+    return isinstance(container, dict) and str(container.get("name")).startswith(PREFIX)
