@@ -10,14 +10,14 @@ from __future__ import annotations
 from trustkit.errors import LimitError
 from trustkit.strictjson import Object, Value
 from trustkit.workloads.containers import CONTAINER_LISTS
-from trustkit.workloads.sidecars import PREFIX
+from trustkit.workloads.sidecars import PREFIX, bears_our_name
 
 MAX_CONTAINERS = 256
 """Most containers of an object, of all its pods."""
 MAX_MOUNTS = 1024
 """Most mounts of an object; as many volumes."""
-MAX_SIDECARS = 16
-"""Most containers of our name: as many as models of one pod."""
+MAX_MODELS = 16
+"""Most distinct ``trust://`` references that are looked up for one object, and so containers of our name."""
 
 
 def check_crowd(subject: Object) -> None:
@@ -37,19 +37,17 @@ def check_crowd(subject: Object) -> None:
             waiting += value
         elif isinstance(value, dict):
             for name, member in value.items():
-                if isinstance(member, list):
-                    containers += len(member) * (name in CONTAINER_LISTS)
-                    ours += sum(map(_is_ours, member)) * (name in CONTAINER_LISTS)
-                    mounts += len(member) * (name in {"volumeMounts", "volumeDevices"})
-                    volumes += len(member) * (name == "volumes")
+                if isinstance(member, list) and name in CONTAINER_LISTS:
+                    containers += len(member)
+                    ours += sum(isinstance(entry, dict) and bears_our_name(entry) for entry in member)
+                elif isinstance(member, list) and name in {"volumeMounts", "volumeDevices"}:
+                    mounts += len(member)
+                elif isinstance(member, list) and name == "volumes":
+                    volumes += len(member)
                 waiting.append(member)
-    if containers > MAX_CONTAINERS or max(mounts, volumes) > MAX_MOUNTS or ours > MAX_SIDECARS:
+    if containers > MAX_CONTAINERS or max(mounts, volumes) > MAX_MOUNTS or ours > MAX_MODELS:
         raise LimitError(
             "too-many-containers",
             f"an object may hold {MAX_CONTAINERS} containers, {MAX_MOUNTS} mounts, as many volumes, and "
-            f"{MAX_SIDECARS} containers named {PREFIX}*; split the workload",
+            f"{MAX_MODELS} containers named {PREFIX}*; split the workload",
         )
-
-
-def _is_ours(container: Value) -> bool:
-    return isinstance(container, dict) and str(container.get("name")).startswith(PREFIX)

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from admission.crowd import check_crowd
+from admission.crowd import MAX_MODELS, check_crowd
 from admission.evidence import EvidenceRoom, Finding, Proven, remedy_for
 from admission.facts import facts_for
 from admission.mutate import patch_for
@@ -31,9 +31,6 @@ from trustkit.programs.deadline import Deadline
 from trustkit.strictjson import Object
 from trustkit.workloads.extract import pod_of, references
 from trustkit.workloads.values import Extraction, ModelReference
-
-MAX_MODELS = 16
-"""Most distinct ``trust://`` references that are looked up for one object."""
 
 Hook = Literal["mutate", "validate"]
 Rules = Callable[[Object], Decision]

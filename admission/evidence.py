@@ -29,7 +29,7 @@ from trustkit.errors import TrustkitError, UnavailableError, VerificationError
 from trustkit.programs.deadline import Deadline
 from trustkit.sealing.documents import DESCRIPTOR, SIGNATURE, SealedDocuments
 from trustkit.verifying.policy import VerificationPolicy
-from trustkit.verifying.sealed import VerifiedSealed, verify_sealed
+from trustkit.verifying.sealed import VerifiedSealed, check_plain, verify_sealed
 from trustkit.verifying.verify import VerifiedManifest, verify_manifest
 
 Outcome = Literal["verified", "refused", "unavailable", "unresolved"]
@@ -166,11 +166,7 @@ class EvidenceRoom:
         if signature is None:
             raise VerificationError("unsigned", "the model carries no signature of its author")
         if descriptor is None:
-            if self._policy.lines:  # or a store that hides a descriptor would free a model of its line
-                raise VerificationError(
-                    "line-not-in-policy",
-                    "a plain model has no line, and the policy speaks for lines alone; seal it",
-                )
+            check_plain(self._policy)
             manifest = verify_manifest(
                 signature, self._policy, at=self._now(), max_bytes=self._max_bytes
             )  # step 4

@@ -20,7 +20,7 @@ from admission.sidecar import Injection, Plan
 from trustkit.deciding.decision import Violation
 from trustkit.strictjson import Object, Value
 from trustkit.workloads.containers import CONTAINER_LISTS
-from trustkit.workloads.sidecars import PREFIX, sidecars_of
+from trustkit.workloads.sidecars import bears_our_name, sidecars_of
 
 
 def exposed(
@@ -54,7 +54,7 @@ def _others(spec: Object) -> Iterator[tuple[str, Object]]:
     for name in CONTAINER_LISTS:
         entries = spec.get(name)
         for index, entry in enumerate(entries if isinstance(entries, list) else ()):
-            if isinstance(entry, dict) and not str(entry.get("name")).startswith(PREFIX):
+            if isinstance(entry, dict) and not bears_our_name(entry):
                 yield f"spec.{name}[{index}]", entry
 
 
@@ -79,7 +79,7 @@ def _too_early(spec: Object, injections: Sequence[Injection]) -> Iterator[str]:
             continue
         volume, folder = str(model.volume["name"]), str(model.mount["mountPath"])
         for index, entry in enumerate(inits[: sidecar.index]):
-            ours = isinstance(entry, dict) and str(entry.get("name")).startswith(PREFIX)
+            ours = isinstance(entry, dict) and bears_our_name(entry)
             if not ours and any(text == volume or folder in text for text in _texts(entry)):
                 yield f"spec.initContainers[{index}]"
 

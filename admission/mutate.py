@@ -14,7 +14,7 @@ from admission.evidence import Proven
 from admission.sidecar import Injection, Plan, injection_for, shared_volumes
 from trustkit.strictjson import Object, Value
 from trustkit.workloads.grammar import own_references
-from trustkit.workloads.sidecars import PREFIX, sidecars_of
+from trustkit.workloads.sidecars import bears_our_name, sidecars_of
 from trustkit.workloads.table import Table, default_table
 
 CHANGEABLE = ("initContainers", "containers")
@@ -70,7 +70,7 @@ def uses_of(spec: Object, table: Table) -> list[Use]:
     for name in CHANGEABLE:
         entries = spec.get(name)
         for index, container in enumerate(entries if isinstance(entries, list) else ()):
-            if not isinstance(container, dict) or (name == "initContainers" and _is_ours(container)):
+            if not isinstance(container, dict) or (name == "initContainers" and bears_our_name(container)):
                 continue
             place = f"/spec/{name}/{index}"
             for path, text in _strings(container):
@@ -86,10 +86,6 @@ def rewritten(use: Use, injections: Mapping[str, Injection]) -> str:
     for start, end, reference in reversed(use.references):
         text = text[:start] + injections[reference].local_path + text[end:]
     return text
-
-
-def _is_ours(container: Object) -> bool:
-    return str(container.get("name")).startswith(PREFIX)
 
 
 def _strings(container: Object) -> list[tuple[str, str]]:

@@ -15,7 +15,7 @@ from trustkit import strictjson
 from trustkit.errors import FormatError
 from trustkit.programs.settings import count, host_port, split_host_port
 from trustkit.strictjson import Fields, Object
-from trustkit.workloads.sidecars import PREFIX
+from trustkit.workloads.sidecars import PREFIX, bears_our_name
 
 _IMAGE = re.compile(r"[^\s@]{1,512}@sha256:[0-9a-f]{64}")
 
@@ -99,7 +99,7 @@ def _volumes(entries: list[strictjson.Value]) -> tuple[Object, ...]:
     found = []
     for index, entry in enumerate(entries):
         where = f"config.sidecar.volumes[{index}]"
-        if not isinstance(entry, dict) or not str(entry.get("name")).startswith(PREFIX) or len(entry) != 2:
+        if not isinstance(entry, dict) or not bears_our_name(entry) or len(entry) != 2:
             raise FormatError(
                 "bad-config", f"{where} must have one source and a name that starts with {PREFIX}"
             )

@@ -31,7 +31,7 @@ from trustkit.deciding.decision import Violation
 from trustkit.strictjson import Object, Value
 from trustkit.workloads.containers import CONTAINER_LISTS
 from trustkit.workloads.grammar import lies_below
-from trustkit.workloads.sidecars import PREFIX, sidecars_of
+from trustkit.workloads.sidecars import PREFIX, bears_our_name, sidecars_of
 from trustkit.workloads.table import default_table
 from trustkit.workloads.values import Extraction
 
@@ -128,7 +128,7 @@ def _names(spec: Object) -> list[str]:
     return [
         f"{place} bears a name that starts with {PREFIX}"
         for place, container in _others(spec)
-        if str(container.get("name")).startswith(PREFIX)
+        if bears_our_name(container)
     ]
 
 
@@ -138,7 +138,7 @@ def _volumes(spec: Object, injections: list[Injection], plan: Plan) -> list[str]
         expected.update({str(volume["name"]): volume for volume in shared_volumes(plan)})
     entries = spec.get("volumes")
     there = [entry for entry in (entries if isinstance(entries, list) else []) if isinstance(entry, dict)]
-    ours = [entry for entry in there if str(entry.get("name")).startswith(PREFIX)]
+    ours = [entry for entry in there if bears_our_name(entry)]
     wrong = [
         f"the volume {str(entry.get('name'))[:80]!r} is not as we make it"
         for entry in ours
@@ -153,9 +153,7 @@ def _others(spec: Object) -> Iterator[tuple[str, Object]]:
     for name in CONTAINER_LISTS:
         entries = spec.get(name)
         for index, entry in enumerate(entries if isinstance(entries, list) else ()):
-            if isinstance(entry, dict) and not (
-                name == "initContainers" and str(entry.get("name")).startswith(PREFIX)
-            ):
+            if isinstance(entry, dict) and not (name == "initContainers" and bears_our_name(entry)):
                 yield f"spec.{name}[{index}]", entry
 
 
@@ -170,7 +168,7 @@ def _mounts(place: str, container: Object, injections: list[Injection]) -> list[
                 continue
             # The kubelet makes relative mount paths absolute, so we do.
             where = "/" + str(entry.get("mountPath", entry.get("devicePath", ""))).lstrip("/")
-            if str(entry.get("name")).startswith(PREFIX):
+            if bears_our_name(entry):
                 wrong.append(f"{place} mounts a volume of ours otherwise than read-only at its place")
             elif any(lies_below(where, folder) or lies_below(folder, where) for folder in folders):
                 wrong.append(f"{place} mounts something over a published model")

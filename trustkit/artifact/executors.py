@@ -56,7 +56,7 @@ def hash_piece(piece: Piece) -> bytes:
     except OSError:
         raise changed(piece.file.name) from None
     with Tree(Path(piece.folder), single=False, bases=[base]) as tree:
-        unit = Unit(piece.file, piece.start, piece.end, whole=False)
+        unit = Unit(piece.file, piece.start, piece.end)
         return hash_values(tree, [unit], algorithm=piece.algorithm, workers=1)
 
 

@@ -11,6 +11,7 @@ would be alone at the end: it is read ahead by other threads while it is hashed.
 from __future__ import annotations
 
 import os
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -48,7 +49,6 @@ class Unit:
     file: TreeFile
     start: int
     end: int
-    whole: bool
 
     @property
     def size(self) -> int:
@@ -56,8 +56,24 @@ class Unit:
         return self.end - self.start
 
 
-class _Whole(Sequence[Unit]):
-    """One unit for every file, each made when it is asked for: there may be millions."""
+class MadeUnits(Sequence[Unit]):
+    """Units of which each is made when it is asked for: there may be millions."""
+
+    @abstractmethod
+    def unit(self, index: int) -> Unit:
+        """Make one unit."""
+
+    @overload
+    def __getitem__(self, index: int) -> Unit: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Unit]: ...
+    def __getitem__(self, index: int | slice) -> Unit | list[Unit]:
+        places = range(len(self))[index]
+        return [self.unit(place) for place in places] if isinstance(places, range) else self.unit(places)
+
+
+class _Whole(MadeUnits):
+    """One unit for every file."""
 
     def __init__(self, files: Sequence[TreeFile]) -> None:
         self.files = files
@@ -65,15 +81,10 @@ class _Whole(Sequence[Unit]):
     def __len__(self) -> int:
         return len(self.files)
 
-    @overload
-    def __getitem__(self, index: int) -> Unit: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Unit]: ...
-    def __getitem__(self, index: int | slice) -> Unit | list[Unit]:
-        if isinstance(index, slice):
-            return [self[place] for place in range(*index.indices(len(self)))]
+    def unit(self, index: int) -> Unit:
+        """Make the unit of one file."""
         file = self.files[index]
-        return Unit(file, 0, file.stamp.size, whole=True)
+        return Unit(file, 0, file.stamp.size)
 
 
 def units_of(files: Sequence[TreeFile], *, method: Method, shard_size: int | None) -> Sequence[Unit]:
@@ -94,7 +105,7 @@ def units_of(files: Sequence[TreeFile], *, method: Method, shard_size: int | Non
             limit=MAX_UNITS,
         )
     return [
-        Unit(file, start, min(start + shard_size, file.stamp.size), whole=False)
+        Unit(file, start, min(start + shard_size, file.stamp.size))
         for file in files
         for start in range(0, max(file.stamp.size, 1), shard_size)
     ]

@@ -3,14 +3,20 @@
 The law of this file: the first failure, or Ctrl-C, ends all work soon; nothing
 runs on behind an exception; each thread has a state of its own (its buffers),
 made once and reused for everything that the thread does.
+
+Python runs signal handlers in the main thread alone, between any two lines, even
+of `threading`: an exception of theirs can leave its locks locked for ever, or a
+thread that nobody knows of. So the main thread starts one thread with a single
+call of C, waits with another, and leaves all the rest to threads.
 """
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
+from _thread import start_new_thread
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from queue import SimpleQueue
 from typing import TypeVar
 
@@ -19,8 +25,8 @@ from trustkit.errors import UnavailableError
 T = TypeVar("T")
 S = TypeVar("S")
 
-_WAITING = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM}
-"""What programs of ours, and Python itself, turn into an exception."""
+_FOR_THE_MAIN_THREAD = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM}
+"""What programs of ours, and Python itself, turn into an exception: no other thread may take them from it."""
 
 
 class Lanes:
@@ -64,57 +70,84 @@ def run_lanes(
         BaseException: The first that any item raised; what other threads do is ended and waited for.
     """
     lanes = Lanes(len(items))
-    ended: SimpleQueue[BaseException | None] = SimpleQueue()
 
-    def lane() -> None:
+    def lane(ended: SimpleQueue[BaseException | None]) -> None:
         try:
             own = state()
             for number in lanes:
                 work(items[number], own, lanes)
-        except BaseException as failure:  # noqa: BLE001 - raised again below, by the thread that waits
+        except BaseException as failure:  # noqa: BLE001 - raised again by the thread that waits
             lanes.stop()
             ended.put(failure)
         else:
             ended.put(None)
 
+    def crew() -> BaseException | None:
+        return _crew(lane, max(1, min(workers, len(items))))
+
+    failure = _apart(crew, lanes) if threading.current_thread() is threading.main_thread() else crew()
+    if failure is not None:
+        raise failure
+
+
+def _crew(lane: Callable[[SimpleQueue[BaseException | None]], None], count: int) -> BaseException | None:
+    """Start as many threads as the system gives, one is enough; return the first failure when all ended."""
+    ended: SimpleQueue[BaseException | None] = SimpleQueue()
     threads: list[threading.Thread] = []
-    try:
-        with _uninterrupted():
-            _start(threads, lane, max(1, min(workers, len(items))))
-        failures = [failure for _ in threads if (failure := ended.get()) is not None]
-    finally:
-        lanes.stop()
-        with _uninterrupted():  # told to stop, they are a read away from their end
-            for thread in threads:
-                thread.join()
-    if failures:
-        raise failures[0]
-
-
-def _start(threads: list[threading.Thread], lane: Callable[[], None], count: int) -> None:
-    """Start as many threads as the system gives; one is enough."""
     for number in range(count):
-        thread = threading.Thread(target=lane, name=f"trustkit-lane-{number}")
+        thread = threading.Thread(target=lane, args=(ended,), name=f"trustkit-lane-{number}")
         try:
             thread.start()
         except RuntimeError:  # a limit on processes, as containers have it
-            if not threads:
-                raise UnavailableError(
-                    "out-of-threads", "no thread could be started; raise the limit on processes and try again"
-                ) from None
-            return
+            break
         threads.append(thread)
+    if not threads:
+        return _out_of_threads()
+    failures = [failure for _ in threads if (failure := ended.get()) is not None]
+    for thread in threads:
+        thread.join()
+    return failures[0] if failures else None
 
 
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Let signals wait: a thread that was just starting when one came would be nobody's, and run on.
+def _apart(crew: Callable[[], BaseException | None], lanes: Lanes) -> BaseException | None:
+    """Let another thread do it; an exception of a signal handler comes out when that has ended.
 
-    No future and no pool either: their locks are left locked by an interruption that comes between
-    taking one and the line after, and then everything waits for ever. A queue in C has no such line.
+    Each `extend` is one call of C: no handler runs between a thread's start and its being noted, nor
+    between taking the result out of the queue and its being kept.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _WAITING)
+    result: SimpleQueue[BaseException | None] = SimpleQueue()
+
+    def apart() -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, _FOR_THE_MAIN_THREAD)  # those that it starts inherit it
+        try:
+            result.put(crew())
+        except BaseException as failure:  # noqa: BLE001 - returned
+            result.put(failure)
+
+    boss = threading.Thread(target=apart, name="trustkit-crew", daemon=True)
+    started: list[int] = []
+    results: list[BaseException | None] = []
     try:
-        yield
+        started.extend(map(start_new_thread, (_start,), ((boss, result),)))
+        results.extend(map(SimpleQueue.get, (result,)))
+    except RuntimeError:
+        return _out_of_threads()
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        lanes.stop()
+        while len(results) < len(started):
+            with contextlib.suppress(BaseException):  # the first is on its way out already
+                results.extend(map(SimpleQueue.get, (result,)))
+    return results[0]
+
+
+def _start(boss: threading.Thread, result: SimpleQueue[BaseException | None]) -> None:
+    try:
+        boss.start()
+    except RuntimeError:
+        result.put(_out_of_threads())
+
+
+def _out_of_threads() -> UnavailableError:
+    return UnavailableError(
+        "out-of-threads", "no thread could be started; raise the limit on processes and try again"
+    )

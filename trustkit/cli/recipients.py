@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trustkit.cli.keys import opener_from, refuse_unless
-from trustkit.cli.parser import path_of, text_of
+from trustkit.cli.parser import Parser, path_of, text_of
 from trustkit.cli.passphrase import read_passphrase
 from trustkit.cli.terminal import Terminal
 from trustkit.cli.trust import read_key
@@ -28,6 +28,18 @@ if TYPE_CHECKING:
 
 _ID = "sha256:"
 _SCHEME = "passphrase:"
+
+
+def opener_flags(parser: Parser) -> None:
+    """Let a command say who opens a sealed folder."""
+    parser.one(
+        "--opener",
+        "private key that it was sealed to (PEM), or passphrase:FILE",
+        kind=word_of,
+        files=True,
+        required=True,
+    )
+    parser.one("--opener-passphrase-file", "its first line opens that key; asked for on a terminal")
 
 
 def word_of(untrusted: str) -> str:

@@ -13,10 +13,18 @@ from typing import TYPE_CHECKING
 from trustkit.errors import UsageError
 
 if TYPE_CHECKING:
+    from trustkit.cli.parser import Parser
     from trustkit.verifying.policy import VerificationPolicy
 
 MAX_KEY_BYTES = 64 << 10
 """Largest public key file (bytes)."""
+
+
+def trust_flags(parser: Parser) -> None:
+    """Let a command say whom to believe of a sealed folder, for `policy_from_flags`."""
+    parser.one("--key", "public key of the author (PEM)")
+    parser.one("--publisher-key", "public key of the publisher (default: the author's)")
+    parser.one("--policy", "verification policy that says which authors and publishers to believe")
 
 
 def policy_from_flags(

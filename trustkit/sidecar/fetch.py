@@ -53,7 +53,7 @@ from trustkit.storage.delivery import deliver_plain, deliver_sealed
 from trustkit.storage.source import Source
 from trustkit.storage.staging import Staging, stale_staging
 from trustkit.verifying.compare import verify_tree
-from trustkit.verifying.sealed import VerifiedSealed, verify_sealed
+from trustkit.verifying.sealed import VerifiedSealed, check_plain, verify_sealed
 from trustkit.verifying.verify import VerifiedManifest, verify_manifest
 
 
@@ -138,7 +138,7 @@ class _Errand:
 
     def plain(self) -> Published:
         """Bring a model that is signed and not sealed."""
-        self._demand_no_lines()
+        check_plain(self.beliefs.policy)
         signed = verify_manifest(self._signature(), self.beliefs.policy, at=self.world.now())
         self._demand_pinned(signed)  # step 5
         self.lifecycle.advance(State.VERIFIED, f"verified {signed.manifest_digest}")
@@ -170,14 +170,6 @@ class _Errand:
 
     def _document(self, name: str, max_bytes: int) -> bytes:
         return self.store.document(name, max_bytes=max_bytes)
-
-    def _demand_no_lines(self) -> None:
-        """A plain model has no line: a policy that names lines does not speak for it, as in the webhook."""
-        if self.beliefs.policy.lines:
-            raise VerificationError(
-                "line-not-in-policy",
-                "a plain model has no line, and the policy speaks for lines alone; seal it",
-            )
 
     def _demand_pinned(self, signed: VerifiedManifest) -> None:
         if not signed.manifest_digest.matches(self.config.manifest_digest):

@@ -118,7 +118,10 @@ class _Stop:
         self._pending = False
         self._stopped = False
         self._over = False
-        self._told = threading.Event()
+        self._untold = (
+            threading.Lock()
+        )  # no Event: a signal that comes inside one can leave it locked for ever
+        self._untold.acquire()
         self._open: list[Callable[[], None]] = []
 
     @contextmanager
@@ -158,7 +161,8 @@ class _Stop:
         Raises:
             KeyboardInterrupt: A signal came.
         """
-        if self._told.wait(seconds):
+        if self._untold.acquire(timeout=seconds):
+            self._untold.release()
             raise KeyboardInterrupt
 
     def let_go_of(self, close: Callable[[], None]) -> None:
@@ -183,7 +187,7 @@ class _Stop:
             if not self._pending:
                 signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
             time.sleep(_NUDGE_SECONDS)
-        self._told.set()
+        self._untold.release()
         for close in self._open:
             close()
 

@@ -11,10 +11,9 @@ import fnmatch
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import overload
 
 from trustkit.artifact.files import Files, TreeFile
-from trustkit.artifact.hashing import Unit
+from trustkit.artifact.hashing import MadeUnits, Unit
 from trustkit.artifact.manifest import SINGLE, Manifest, Resources
 from trustkit.artifact.tree import Tree
 from trustkit.errors import Evidence, UsageError, VerificationError
@@ -22,8 +21,8 @@ from trustkit.errors import Evidence, UsageError, VerificationError
 _SHOWN = 20
 
 
-class Units(Sequence[Unit]):
-    """The parts that are compared, as units of the files that are there, each made when it is asked for."""
+class Units(MadeUnits):
+    """The parts that are compared, as units of the files that are there."""
 
     def __init__(self, files: Files, parts: Resources, indexes: Sequence[int], places: Sequence[int]) -> None:
         self._files = files
@@ -40,19 +39,14 @@ class Units(Sequence[Unit]):
     def __len__(self) -> int:
         return len(self.indexes)
 
-    @overload
-    def __getitem__(self, index: int) -> Unit: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Unit]: ...
-    def __getitem__(self, index: int | slice) -> Unit | list[Unit]:
-        if isinstance(index, slice):
-            return [self[number] for number in range(*index.indices(len(self)))]
+    def unit(self, index: int) -> Unit:
+        """Make the unit of one part."""
         number = self.indexes[index]
         file = self._files[self._places[number]]
         if not self._parts.ranged:
-            return Unit(file, 0, file.stamp.size, whole=True)
+            return Unit(file, 0, file.stamp.size)
         part = self._parts[number]
-        return Unit(file, part.start or 0, part.end or 0, whole=False)
+        return Unit(file, part.start or 0, part.end or 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,6 +111,20 @@ def verify_sealed(
     )
 
 
+def check_plain(policy: VerificationPolicy) -> None:
+    """Refuse a plain model under a policy that names lines: it has none.
+
+    Or a store that hides a descriptor would free a sealed model of its line.
+
+    Raises:
+        VerificationError: ``line-not-in-policy``.
+    """
+    if policy.lines:
+        raise VerificationError(
+            "line-not-in-policy", "a plain model has no line, and the policy speaks for lines alone; seal it"
+        )
+
+
 def _check_line(descriptor: Descriptor, policy: VerificationPolicy) -> None:
     if policy.lines is not None and descriptor.line not in policy.lines:
         raise VerificationError(

@@ -93,8 +93,8 @@ def rewrap(
         documents = documents_of(source, folder)
         verified = verify_sealed(documents, policy, at=now())
         descriptor = verified.descriptor
-        for key in (descriptor.publisher_key, *(author.fingerprint for author in verified.author.signers)):
-            check_apart(add, policy, key)
+        authors = (author.fingerprint for author in verified.author.signers)
+        check_apart(add, policy, descriptor.publisher_key, *authors)
         with unwrap_document(documents.recipients, descriptor.context, openers) as dek:
             raw = rewrap_document(documents.recipients, descriptor.context, dek, add=add, remove=remove)
         write_new(folder / RECIPIENTS, raw, overwrite=True)
@@ -145,13 +145,18 @@ def shred(folder: AnyPath, *, now: Clock = time.time) -> Shredded:
     return Shredded(record, dek_id, recipients, before=False)
 
 
-def check_apart(recipients: Sequence[Recipient], policy: VerificationPolicy, publisher_key: Digest) -> None:
+def check_apart(recipients: Sequence[Recipient], policy: VerificationPolicy, *signed: Digest) -> None:
     """Refuse a key that both signs and opens: whoever leaks one of its uses leaks the other.
+
+    Args:
+        recipients: Whom to seal to.
+        policy: Its keys sign.
+        signed: Keys that signed as well; that of a certificate stands in no policy.
 
     Raises:
         UsageError: ``recipient-signs``.
     """
-    signing = {publisher_key, *(key.fingerprint for key in policy.keys_of())}
+    signing = {*signed, *(key.fingerprint for key in policy.keys_of())}
     if any(recipient.key_id in signing for recipient in recipients):
         raise UsageError(
             "recipient-signs",

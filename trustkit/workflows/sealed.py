@@ -115,7 +115,7 @@ def seal(
     _check_terms(line, version, recipients, policy)
     check_apart(recipients, policy, signer.fingerprint)
     believed = believe(path, policy, bundle=bundle)
-    _check_authors(recipients, policy, believed)
+    check_apart(recipients, policy, *(author.fingerprint for author in believed.signed.signers))
     with (
         match_tree(path, believed.signed, skip=believed.skip) as tree,
         generate_dek(entropy) as dek,
@@ -217,12 +217,6 @@ def _check_terms(
             "line-not-in-policy",
             f"the policy does not speak for the line {line!r}; add it there",
         )
-
-
-def _check_authors(recipients: Sequence[Recipient], policy: VerificationPolicy, believed: Believed) -> None:
-    """Refuse the key of who signed this as well: that of a certificate stands in no policy."""
-    for author in believed.signed.signers:
-        check_apart(recipients, policy, author.fingerprint)
 
 
 def open_sealed(

@@ -15,7 +15,7 @@ from trustkit.workloads.commands import program_of, read_commands, serves_models
 from trustkit.workloads.environment import Variables, read_environment, variables_of
 from trustkit.workloads.grammar import Named, is_pinned, lies_below
 from trustkit.workloads.notes import Notes
-from trustkit.workloads.sidecars import PREFIX, mounted_by, sidecars_of
+from trustkit.workloads.sidecars import bears_our_name, mounted_by, sidecars_of
 from trustkit.workloads.values import MAX_SHOWN
 
 CONTAINER_LISTS = ("initContainers", "containers", "ephemeralContainers")
@@ -109,7 +109,7 @@ def containers_of(spec: Object, at: str, notes: Notes) -> list[Container]:
                     path,
                     body,
                     variables,
-                    ours=name == "initContainers" and str(body.get("name")).startswith(PREFIX),
+                    ours=name == "initContainers" and bears_our_name(body),
                     asks=container_asks(body, variables, devices, notes.table),
                     serves=serves_models(body, notes.table),
                     # A published path is one only where it is mounted; an image has files of its own there.
@@ -138,7 +138,7 @@ def _mounted(body: Object, published: tuple[str, ...]) -> tuple[str, ...]:
     places = [
         str(mount.get("mountPath"))
         for mount in (mounts if isinstance(mounts, list) else ())
-        if isinstance(mount, dict) and str(mount.get("name")).startswith(PREFIX)
+        if isinstance(mount, dict) and bears_our_name(mount)
     ]
     return tuple(folder for folder in published if any(lies_below(folder, place) for place in places))
 

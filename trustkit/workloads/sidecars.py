@@ -25,16 +25,17 @@ class Sidecar:
     output: str
 
 
+def bears_our_name(entry: Object) -> bool:
+    """Say whether a container, volume or mount has a name that is reserved for us."""
+    return str(entry.get("name")).startswith(PREFIX)
+
+
 def sidecars_of(spec: Object) -> tuple[Sidecar, ...]:
     """Return the init containers that bear our name, in order."""
     entries = spec.get("initContainers")
     found = []
     for index, entry in enumerate(entries if isinstance(entries, list) else ()):
-        if (
-            isinstance(entry, dict)
-            and isinstance(entry.get("name"), str)
-            and str(entry["name"]).startswith(PREFIX)
-        ):
+        if isinstance(entry, dict) and bears_our_name(entry):
             found.append(Sidecar(index, entry, _value(entry, "--reference"), _value(entry, "--output")))
     return tuple(found)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from admission.crowd import MAX_CONTAINERS, MAX_MOUNTS, MAX_SIDECARS, check_crowd
+from admission.crowd import MAX_CONTAINERS, MAX_MODELS, MAX_MOUNTS, check_crowd
 from trustkit.errors import LimitError
 
 
@@ -20,7 +20,7 @@ AT_MOST = [
         containers=[{"name": "a", "volumeMounts": named("m", MAX_MOUNTS - 1), "volumeDevices": named("d", 1)}]
     ),
     pod(volumes=named("v", MAX_MOUNTS)),
-    pod(initContainers=named("trustkit-", MAX_SIDECARS)),
+    pod(initContainers=named("trustkit-", MAX_MODELS)),
 ]
 MORE = [
     {"ephemeralContainers": named("x", 1)},
@@ -43,6 +43,6 @@ def test_one_more_is_refused_wherever_it_stands(subject, more):
 
 def test_a_crowd_is_denied_by_the_webhook(world, tools):
     subject = tools.pod("--model", world.publish("acme/llm/1"))
-    subject["spec"]["initContainers"] = named("trustkit-sidecar-", MAX_SIDECARS + 1)
+    subject["spec"]["initContainers"] = named("trustkit-sidecar-", MAX_MODELS + 1)
     verdict = world.ask(subject)
     assert [violation.code for violation in verdict.violations] == ["too-many-containers"]

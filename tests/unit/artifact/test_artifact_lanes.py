@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from trustkit.artifact import lanes as lanes_room
 from trustkit.artifact.lanes import run_lanes
 from trustkit.errors import UnavailableError
 
@@ -89,9 +90,10 @@ def _no_memory():
     raise MemoryError
 
 
-def test_one_thread_is_enough_and_none_is_an_answer(monkeypatch):
-    """A limit on processes, as containers have it, may come at any thread, the first included."""
-    real, left = threading.Thread.start, [1]
+@pytest.fixture
+def threads_left(monkeypatch):
+    """Set how many threads may still be started."""
+    real, left = threading.Thread.start, [0]
 
     def limited(self):
         if not left[0]:
@@ -99,17 +101,62 @@ def test_one_thread_is_enough_and_none_is_an_answer(monkeypatch):
         left[0] -= 1
         real(self)
 
-    monkeypatch.setattr(threading.Thread, "start", limited)
+    def limit(count):
+        left[0] = count
+        monkeypatch.setattr(threading.Thread, "start", limited)
+
+    return limit
+
+
+def test_one_thread_is_enough(threads_left):
+    """A limit on processes, as containers have it, may come at any thread."""
     done = []
+    threads_left(2)  # the one that waits for the others, and one that works
     run_lanes([1, 2, 3], lambda item, _state, _lanes: done.append(item), state=lambda: None, workers=3)
     assert done == [1, 2, 3]
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_no_thread_is_an_answer(threads_left, count):
+    threads_left(count)
     with pytest.raises(UnavailableError) as caught:
         run_lanes([1], lambda *_: None, state=lambda: None, workers=1)
     assert caught.value.code == "out-of-threads"
 
 
+def test_not_even_the_thread_that_starts_threads(monkeypatch):
+    def refuse(*_):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(lanes_room, "start_new_thread", refuse)
+    with pytest.raises(UnavailableError) as caught:
+        run_lanes([1], lambda *_: None, state=lambda: None, workers=1)
+    assert caught.value.code == "out-of-threads"
+
+
+def test_what_goes_wrong_between_the_threads_is_raised(monkeypatch):
+    def fail(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(lanes_room, "_crew", fail)
+    with pytest.raises(MemoryError):
+        run_lanes([1], lambda *_: None, state=lambda: None, workers=1)
+
+
+def test_in_another_thread_than_the_main_one():
+    done = []
+
+    def run():
+        run_lanes(range(50), lambda item, *_: done.append(item), state=object, workers=3)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join(60)
+    assert sorted(done) == list(range(50))
+
+
 AT_EVERY_MOMENT = """
-import signal, sys, threading, time
+import os, signal, sys, threading, time
 from trustkit.artifact.lanes import run_lanes
 
 class Stopped(BaseException):
@@ -133,7 +180,9 @@ def interrupted_at(moment):
         if event == "opcode":
             left -= 1
             if not left:
-                signal.raise_signal(signal.SIGALRM)
+                os.kill(os.getpid(), signal.SIGALRM)  # to the process: any thread of it may get it
+                for _ in range(200):
+                    pass
         return trace
 
     def late():
@@ -155,10 +204,12 @@ def interrupted_at(moment):
         timer.join()
     return not waited
 
+threading.Thread(target=time.sleep, args=(1000,), daemon=True).start()  # as a server of probes is
 sys.setswitchinterval(0.0005)
 moment = 1
 while interrupted_at(moment):
-    assert threading.active_count() == 1, (moment, threading.enumerate())
+    lanes = [thread for thread in threading.enumerate() if thread.name.startswith("trustkit-lane")]
+    assert not any(thread.is_alive() for thread in lanes), moment
     moment += 1
 print(moment)
 """

@@ -317,7 +317,9 @@ def test_signing_again_reads_what_changed(cli, world, fresh, tmp_path):
 
 
 def test_signing_tells_what_was_not_read(cli, world, fresh, tmp_path, monkeypatch):
-    monkeypatch.setattr("trustkit.cli.verbs.sign.time.time", lambda: 4e9)  # long after the files were made
+    from trustkit.cli.verbs import sign
+
+    monkeypatch.setattr(sign.time, "time", lambda: 4e9)  # long after the files were made
     state = ("--state-dir", tmp_path / "state")
     cli(*signing(world, fresh, *state))
     ran = cli(*signing(world, fresh, *state, "--previous", fresh / "model.sig", "--overwrite"))

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from trustkit.cli.answer import Answer, counted, size
 from trustkit.cli.keys import given
 from trustkit.cli.parser import Parser
-from trustkit.cli.recipients import files_of, opener_of, word_of
+from trustkit.cli.recipients import files_of, opener_flags, opener_of
 from trustkit.cli.terminal import Terminal
-from trustkit.cli.trust import policy_from_flags
+from trustkit.cli.trust import policy_from_flags, trust_flags
 
 if TYPE_CHECKING:
     from trustkit.workflows import Opened
@@ -41,17 +41,8 @@ def configure(parser: Parser) -> None:
         refused="refused: tampered with, of another signer, or not sealed to this opener; nothing is left",
     )
     parser.place("folder", "the sealed folder")
-    parser.one(
-        "--opener",
-        "private key that it was sealed to (PEM), or passphrase:FILE",
-        kind=word_of,
-        files=True,
-        required=True,
-    )
-    parser.one("--opener-passphrase-file", "its first line opens that key; asked for on a terminal")
-    parser.one("--key", "public key of the author (PEM)")
-    parser.one("--publisher-key", "public key of the publisher (default: the author's)")
-    parser.one("--policy", "verification policy that says which authors and publishers to believe")
+    opener_flags(parser)
+    trust_flags(parser)
     parser.one("--output", "the folder to write; it must not exist", metavar="FOLDER", required=True)
 
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from trustkit.cli.answer import Answer, counted
 from trustkit.cli.parser import Parser
-from trustkit.cli.recipients import id_of, keys_from, opener_of, recipients_from, word_of
+from trustkit.cli.recipients import id_of, keys_from, opener_flags, opener_of, recipients_from, word_of
 from trustkit.cli.terminal import Terminal
-from trustkit.cli.trust import policy_from_flags
+from trustkit.cli.trust import policy_from_flags, trust_flags
 from trustkit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -41,14 +41,7 @@ def configure(parser: Parser) -> None:
         refused="refused: of another signer, or not sealed to this opener; nothing was changed",
     )
     parser.place("folder", "the sealed folder")
-    parser.one(
-        "--opener",
-        "private key that it was sealed to (PEM), or passphrase:FILE",
-        kind=word_of,
-        files=True,
-        required=True,
-    )
-    parser.one("--opener-passphrase-file", "its first line opens that key; asked for on a terminal")
+    opener_flags(parser)
     parser.many(
         "--add",
         "public key of somebody who may open it too (PEM), or passphrase:FILE",
@@ -61,9 +54,7 @@ def configure(parser: Parser) -> None:
         kind=id_of,
         files=True,
     )
-    parser.one("--key", "public key of the author (PEM)")
-    parser.one("--publisher-key", "public key of the publisher (default: the author's)")
-    parser.one("--policy", "verification policy that says which authors and publishers to believe")
+    trust_flags(parser)
 
 
 def run(arguments: argparse.Namespace, terminal: Terminal) -> Answer:
