@@ -25,7 +25,7 @@ from trustkit.artifact.tree import Tree
 from trustkit.digest import SIZES, Algorithm, Hasher, new_hasher
 from trustkit.errors import FormatError, LimitError, UsageError, VerificationError
 
-BUFFER = 1 << 20
+BUFFER = 512 << 10
 """Most bytes read at once: large enough to leave the interpreter alone, small enough to stay in cache."""
 WIDE_BUFFER = 2 << 20
 """The same where several threads of one hash share a buffer."""

@@ -17,7 +17,7 @@ import signal
 import threading
 from _thread import start_new_thread
 from collections.abc import Callable, Iterator, Sequence
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import TypeVar
 
 from trustkit.errors import UnavailableError
@@ -27,6 +27,8 @@ S = TypeVar("S")
 
 _FOR_THE_MAIN_THREAD = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM}
 """What programs of ours, and Python itself, turn into an exception: no other thread may take them from it."""
+_MOMENT_SECONDS = 0.1
+"""How late an interruption may be heard."""
 
 
 class Lanes:
@@ -129,14 +131,16 @@ def _apart(crew: Callable[[], BaseException | None], lanes: Lanes) -> BaseExcept
     results: list[BaseException | None] = []
     try:
         started.extend(map(start_new_thread, (_start,), ((boss, result),)))
-        results.extend(map(SimpleQueue.get, (result,)))
+        while not results:  # a signal that comes just before a wait does not end it
+            with contextlib.suppress(Empty):
+                results.extend(map(result.get, (True,), (_MOMENT_SECONDS,)))
     except RuntimeError:
         return _out_of_threads()
     finally:
         lanes.stop()
         while len(results) < len(started):
             with contextlib.suppress(BaseException):  # the first is on its way out already
-                results.extend(map(SimpleQueue.get, (result,)))
+                results.extend(map(result.get, (True,)))
     return results[0]
 
 

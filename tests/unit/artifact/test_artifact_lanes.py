@@ -157,6 +157,7 @@ def test_in_another_thread_than_the_main_one():
 
 AT_EVERY_MOMENT = """
 import os, signal, sys, threading, time
+from trustkit.artifact import lanes as room
 from trustkit.artifact.lanes import run_lanes
 
 class Stopped(BaseException):
@@ -191,7 +192,7 @@ def interrupted_at(moment):
         signal.pthread_kill(threading.main_thread().ident, signal.SIGALRM)
 
     signal.signal(signal.SIGALRM, interrupt)
-    timer = threading.Timer(1, late)
+    timer = threading.Timer(1.4 * room._MOMENT_SECONDS, late)  # it has waited once, and goes to wait again
     timer.start()
     sys.settrace(trace)
     try:
