@@ -51,7 +51,7 @@ demo: $(VENV)/.project ## The whole story in one command: sign, verify, seal, de
 .PHONY: test
 test: $(VENV)/.test $(REFERENCE)/.made ## The whole suite that needs no Go, with coverage
 	@echo "run     pytest"
-	@$(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadgroup -m 'not opa' --cov --cov-report= $(PYTEST_ARGS)
+	@$(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadgroup -m 'not opa and not cluster' --cov --cov-report= $(PYTEST_ARGS)
 	@$(VENV)/bin/python .ci/coverage_gate.py $(COVERAGE)
 
 .PHONY: check
@@ -65,6 +65,12 @@ rules: $(VENV)/.test ## The Rego rules: compiled bundle up to date, gates, and t
 	@$(MAKE) --no-print-directory check-rules
 	@echo "run     pytest -m opa"
 	@$(VENV)/bin/python -m pytest -m opa $(PYTEST_ARGS)
+
+.PHONY: cluster
+cluster: $(VENV)/.test ## Webhook and chart against a real API server, which .ci/run builds where Go is
+	@[ -x .cache/bin/kube-apiserver ] && [ -x .cache/bin/helm ] || { echo "cluster: there is no API server here; .ci/run builds it where Go is" >&2; exit 2; }
+	@echo "run     pytest -m cluster"
+	@$(VENV)/bin/python -m pytest -m cluster tests/cluster $(PYTEST_ARGS)
 
 .PHONY: mutate
 mutate: $(VENV)/.test ## A thousand small faults put into attest and verifying, one by one: 90 % must fail a test
@@ -127,7 +133,10 @@ lock: $(LOCKER)/.made ## Compile .requirements/*.txt anew, nothing younger than 
 	  --exclude-newer "$$newest" $(LOCK_ARGS) -o ".requirements/$$out" "$$@"; }; \
 	echo "lock    nothing newer than $$newest"; \
 	compile run.txt pyproject.toml --extra demo --group build; \
-	compile test.txt --group test -c .requirements/run.txt; \
+	compile test.txt pyproject.toml --extra aws --extra dask --group test -c .requirements/run.txt; \
+	compile build.txt --group build -c .requirements/run.txt; \
+	compile core.txt pyproject.toml -c .requirements/run.txt; \
+	compile serve.txt pyproject.toml --extra admission --extra broker -c .requirements/run.txt; \
 	compile check.txt --group check -c .requirements/run.txt -c .requirements/test.txt; \
 	compile reference.txt --group reference; \
 	echo uv | compile lock.txt -

@@ -2,7 +2,9 @@
 
 Bodies are read raw, within a cap, a deadline and a budget that all requests in
 flight share; judging runs in a bounded pool of threads, and when its queue is
-full the answer is a denial at once, not a wait. Whatever cannot be read as a
+full the answer is a denial at once, not a wait. What is large is read and judged
+in a small pool of its own, so that it keeps neither probes nor others waiting;
+Python runs one thread at a time, and few of them take turns. Whatever cannot be read as a
 request gets an HTTP error, never a 200 that allows (facts: threats, E01, E02,
 E15, E20).
 """
@@ -12,10 +14,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fastapi import FastAPI, Request, Response
 
+from admission.answer import Answer
 from admission.deadline import deadline_in
 from admission.decide import Hook, Judge, Verdict, denial
 from admission.review import MAX_BYTES, Review, parse_review, response_to_bytes, shown
@@ -28,6 +31,11 @@ _MARGIN_SECONDS = 0.5
 """What is kept of the API server's own timeout for the way back."""
 BUDGET_BYTES = 8 * MAX_BYTES
 """Most bytes of bodies that are held at once; a parsed object takes several times its bytes."""
+
+LARGE_BYTES = 64 * 1024
+"""Beyond this a review is read by a thread; hardly any object is so large."""
+LARGE_WORKERS = 1
+"""Threads for large reviews: a second one would take time from all others, and answer none sooner."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +89,23 @@ def health_app(ready: Callable[[], bool]) -> FastAPI:
     return app
 
 
+@dataclass(slots=True)
+class _Case:
+    """One request on its way: its bytes until they are read, then the review in them."""
+
+    raw: bytes
+    hook: Hook
+    deadline: Deadline
+    review: Review | None = None
+    answer: Answer[Verdict] = field(default_factory=Answer)
+
+    def read(self) -> Review:
+        """Return the review; raises as `parse_review` does."""
+        if self.review is None:
+            self.review, self.raw = parse_review(self.raw), b""
+        return self.review
+
+
 class _Desk:
     """Takes requests one by one and answers each under its own deadline."""
 
@@ -89,6 +114,7 @@ class _Desk:
         self._limits = limits
         self._clock = clock
         self._pool = ThreadPoolExecutor(limits.workers, thread_name_prefix="judge")
+        self._pool_for_large = ThreadPoolExecutor(LARGE_WORKERS, thread_name_prefix="judge-large")
         self._waiting = 0
         self._budget = Budget(BUDGET_BYTES)
 
@@ -100,8 +126,8 @@ class _Desk:
         lease = Lease(self._budget)
         try:
             async with asyncio.timeout(self._limits.body_timeout_seconds):
-                review = parse_review(await _body(request, lease))
-            return _answered(review, await self._verdict(review, hook, deadline, lease))
+                case = _Case(await _body(request, lease), hook, deadline)
+            return await self._answer(case, lease)
         except TimeoutError:
             return _error(408, "deadline", "the request did not arrive in time")
         except UnavailableError as error:
@@ -124,20 +150,36 @@ class _Desk:
             return self._limits.deadline_seconds
         return min(self._limits.deadline_seconds, max(theirs, _MARGIN_SECONDS))
 
-    async def _verdict(self, review: Review, hook: Hook, deadline: Deadline, lease: Lease) -> Verdict:
+    async def _answer(self, case: _Case, lease: Lease) -> Response:
+        """Read what is small here, and leave the rest to a thread: nobody else waits for it then."""
+        large = len(case.raw) > LARGE_BYTES
         if self._waiting >= self._limits.workers + self._limits.queue:
-            return denial("overloaded", "the webhook is busy")
+            if large:
+                raise UnavailableError("overloaded", "the webhook is busy; try again")
+            return _answered(case.read(), denial("overloaded", "the webhook is busy"))
+        if not large:
+            case.read()
+        verdict = await self._verdict(case, self._pool_for_large if large else self._pool, lease)
+        return _answered(case.read(), verdict)
+
+    async def _verdict(self, case: _Case, pool: ThreadPoolExecutor, lease: Lease) -> Verdict:
         self._waiting += 1
         # A thread cannot be cancelled: its place in the queue and its bytes are free only when it ends.
         kept = lease.pass_on()
-        work = asyncio.get_running_loop().run_in_executor(
-            self._pool, self._judge.judge, review, hook, deadline
-        )
+        work = asyncio.get_running_loop().run_in_executor(pool, self._judged, case)
         work.add_done_callback(lambda _: self._done(kept))
         try:
-            return await asyncio.wait_for(asyncio.shield(work), deadline.left)
+            return await asyncio.wait_for(asyncio.shield(work), case.deadline.left)
         except TimeoutError:
-            return denial("deadline", "the evidence could not be gathered in time")
+            late = denial("deadline", "the evidence could not be gathered in time")
+            if not case.answer.overrule(late):
+                return await work  # it is over: the verdict is recorded
+            if case.review is None:
+                raise case.deadline.late() from None  # there is no uid yet to answer to
+            return late
+
+    def _judged(self, case: _Case) -> Verdict:
+        return self._judge.judge(case.read(), case.hook, case.deadline, case.answer)
 
     def _done(self, kept: Lease) -> None:
         self._waiting -= 1

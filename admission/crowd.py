@@ -7,10 +7,13 @@ may create a Pod must not be able to keep the webhook from everybody else.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from admission.walking import every
 from trustkit.errors import LimitError
-from trustkit.strictjson import Object, Value
-from trustkit.workloads.containers import CONTAINER_LISTS
+from trustkit.strictjson import Object
 from trustkit.workloads.sidecars import PREFIX, bears_our_name
+from trustkit.workloads.values import CONTAINER_LISTS
 
 MAX_CONTAINERS = 256
 """Most containers of an object, of all its pods."""
@@ -20,31 +23,28 @@ MAX_MODELS = 16
 """Most distinct ``trust://`` references that are looked up for one object, and so containers of our name."""
 
 
-def check_crowd(subject: Object) -> None:
+def check_crowd(subject: Object, *, check: Callable[[], None]) -> None:
     """Refuse an object that holds more than any workload needs.
 
     Args:
         subject: The object of a review, untrusted; its depth is bounded by the parser.
+        check: Called again and again; raises once the time is over.
 
     Raises:
         LimitError: ``too-many-containers``.
     """
     containers = ours = mounts = volumes = 0
-    waiting: list[Value] = [subject]
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, list):
-            waiting += value
-        elif isinstance(value, dict):
-            for name, member in value.items():
-                if isinstance(member, list) and name in CONTAINER_LISTS:
-                    containers += len(member)
-                    ours += sum(isinstance(entry, dict) and bears_our_name(entry) for entry in member)
-                elif isinstance(member, list) and name in {"volumeMounts", "volumeDevices"}:
-                    mounts += len(member)
-                elif isinstance(member, list) and name == "volumes":
-                    volumes += len(member)
-                waiting.append(member)
+    for value in every(subject, check=check):
+        for name, member in value.items() if isinstance(value, dict) else ():
+            if not isinstance(member, list):
+                continue
+            if name in CONTAINER_LISTS:
+                containers += len(member)
+                ours += sum(isinstance(entry, dict) and bears_our_name(entry) for entry in member)
+            elif name in {"volumeMounts", "volumeDevices"}:
+                mounts += len(member)
+            elif name == "volumes":
+                volumes += len(member)
     if containers > MAX_CONTAINERS or max(mounts, volumes) > MAX_MOUNTS or ours > MAX_MODELS:
         raise LimitError(
             "too-many-containers",

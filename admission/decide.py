@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from admission.answer import Answer
 from admission.crowd import MAX_MODELS, check_crowd
 from admission.evidence import EvidenceRoom, Finding, Proven, remedy_for
 from admission.facts import facts_for
@@ -96,10 +97,25 @@ class Judge:
         self._strict = strict_volumes
         self._record = record
 
-    def judge(self, review: Review, hook: Hook, deadline: Deadline) -> Verdict:
-        """Return the verdict on one review. Never raises; what goes wrong is a denial."""
+    def judge(
+        self, review: Review, hook: Hook, deadline: Deadline, answer: Answer[Verdict] | None = None
+    ) -> Verdict:
+        """Return the verdict on one review. Never raises; what goes wrong is a denial.
+
+        Args:
+            review: The request, untrusted.
+            hook: As which hook.
+            deadline: When the answer must be there.
+            answer: Where whoever waits may have answered instead: that is recorded then, and returned.
+        """
+        answer = answer or Answer()
         verdict = _guarded(lambda: self._verdict(review, hook, deadline))
-        return _guarded(lambda: self._recorded(review, hook, verdict))
+        said = answer.late or verdict
+        recorded = _guarded(lambda: self._recorded(review, hook, said))
+        late = answer.give()
+        if late is None or late is said:
+            return recorded
+        return _guarded(lambda: self._recorded(review, hook, late))
 
     def _recorded(self, review: Review, hook: Hook, verdict: Verdict) -> Verdict:
         """Record what is final: a denial in either hook, an allowance only in the last one."""
@@ -114,7 +130,7 @@ class Judge:
         if review.object is None:
             return denial("bad-review", f"{review.operation} without an object")
         for subject in filter(None, (review.object, review.old_object)):
-            check_crowd(subject)
+            check_crowd(subject, check=deadline.check)
         extraction = references(review.object, check=deadline.check)  # step 2
         if _unchanged(review, extraction, deadline):
             return Verdict(allowed=True, reason="unchanged")  # step 1
@@ -122,8 +138,9 @@ class Judge:
         proven = {text: finding.proven for text, finding in findings.items() if finding.proven is not None}
         decision = self._rules(facts_for(review, extraction, findings, strict_volumes=self._strict))  # step 4
         deadline.check()
-        objections = self._objections(review, hook, extraction, proven)  # step 5
-        return self._final(review, hook, _Judged(extraction, proven, decision, objections))
+        objections = self._objections(review, hook, extraction, proven, check=deadline.check)  # step 5
+        judged = _Judged(extraction, proven, decision, objections)
+        return self._final(review, hook, judged, check=deadline.check)
 
     def _findings(self, extraction: Extraction, namespace: str, deadline: Deadline) -> dict[str, Finding]:
         texts = list(dict.fromkeys(model.reference for model in extraction.models if model.scheme == "trust"))
@@ -137,15 +154,21 @@ class Judge:
         return found
 
     def _objections(
-        self, review: Review, hook: Hook, extraction: Extraction, proven: Mapping[str, Proven]
+        self,
+        review: Review,
+        hook: Hook,
+        extraction: Extraction,
+        proven: Mapping[str, Proven],
+        *,
+        check: Callable[[], None],
     ) -> tuple[Violation, ...]:
         """Return what no rule can switch off: our part of a pod is exactly ours, and complete in the end."""
         if review.kind != "Pod" or review.object is None:
             return ()
-        found = altered(review.object, proven, self._plan)
+        found = altered(review.object, proven, self._plan, check=check)
         return found + remaining(review.object, extraction) if hook == "validate" else found
 
-    def _final(self, review: Review, hook: Hook, judged: _Judged) -> Verdict:
+    def _final(self, review: Review, hook: Hook, judged: _Judged, *, check: Callable[[], None]) -> Verdict:
         decision, proven = judged.decision, judged.proven
         violations = (*decision.violations, *judged.objections)
         allowed = decision.allowed is True and not violations
@@ -157,7 +180,7 @@ class Judge:
         return Verdict(
             allowed=allowed,
             violations=tuple(dict.fromkeys(violations)),
-            patch=patch_for(review.object or {}, proven, self._plan) if mutating else (),
+            patch=patch_for(review.object or {}, proven, self._plan, check=check) if mutating else (),
             warnings=tuple(
                 _warning(model) for model in judged.extraction.models if model.confidence == "possible"
             ),

@@ -90,6 +90,7 @@ REMEDIES = {
     "unresolved-gpu": "name the model this pod computes with, by a pinned trust:// reference",
     "reserved-annotation": "remove the annotation; verdicts are recomputed, never read from the object",
     "sidecar-altered": "remove what was added by hand and let the webhook inject the sidecar",
+    "identity-shared": "mount what the sidecar is known by nowhere else, and read none of its Secrets",
     "sidecar-exposed": "take hostNetwork, or the declared port, out of the pod; the operator can move the "
     "sidecar's port with health_listen",
     "sidecar-late": "put the init container after the sidecar, or use no model in it",

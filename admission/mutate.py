@@ -7,7 +7,7 @@ no operation; what is there and differs is left for `validate` to refuse.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from admission.evidence import Proven
@@ -32,7 +32,12 @@ class Use:
 
 
 def patch_for(
-    subject: Object, proven: Mapping[str, Proven], plan: Plan, *, table: Table | None = None
+    subject: Object,
+    proven: Mapping[str, Proven],
+    plan: Plan,
+    *,
+    check: Callable[[], None],
+    table: Table | None = None,
 ) -> tuple[Object, ...]:
     """Return the operations that make a pod use sidecars for its proven references.
 
@@ -40,6 +45,7 @@ def patch_for(
         subject: The pod, untrusted, as it was reviewed.
         proven: Proofs by the exact reference text; a reference without one is left as it is.
         plan: What sidecars may trust.
+        check: Called again and again; raises once the time is over.
         table: How references are read; must be the extractor's.
     """
     spec = subject.get("spec")
@@ -47,7 +53,7 @@ def patch_for(
         return ()
     uses = [
         use
-        for use in uses_of(spec, table or default_table())
+        for use in uses_of(spec, table or default_table(), check=check)
         if all(ref in proven for _, _, ref in use.references)
     ]
     present = sidecars_of(spec)
@@ -57,14 +63,17 @@ def patch_for(
         text: injection_for(proven[text], index, plan) for index, text in enumerate(texts) if text in proven
     }
     added = [injections[text] for text in texts[len(present) :]]
-    operations = [_replaced(use, injections) for use in uses]
-    operations += _mounts(spec, uses, injections)
+    operations: list[Object] = []
+    for use in uses:
+        check()
+        operations.append(_replaced(use, injections))
+    operations += _mounts(spec, uses, injections, check)
     operations += _volumes(spec, added, plan)
     operations += _sidecars(spec, added, 1 + max((sidecar.index for sidecar in present), default=-1))
     return tuple(operations)
 
 
-def uses_of(spec: Object, table: Table) -> list[Use]:
+def uses_of(spec: Object, table: Table, *, check: Callable[[], None]) -> list[Use]:
     """Return every string of a changeable container that names a ``trust://`` reference."""
     found: list[Use] = []
     for name in CHANGEABLE:
@@ -74,18 +83,27 @@ def uses_of(spec: Object, table: Table) -> list[Use]:
                 continue
             place = f"/spec/{name}/{index}"
             for path, text in _strings(container):
-                references = tuple(own_references(text, table))
+                check()
+                references = []
+                for reference in own_references(text, table):
+                    check()
+                    references.append(reference)
                 if references:
-                    found.append(Use(place, f"{place}{path}", text, references))
+                    found.append(Use(place, f"{place}{path}", text, tuple(references)))
     return found
 
 
 def rewritten(use: Use, injections: Mapping[str, Injection]) -> str:
-    """Return the string with every reference replaced by the local path of its model."""
-    text = use.text
-    for start, end, reference in reversed(use.references):
-        text = text[:start] + injections[reference].local_path + text[end:]
-    return text
+    """Return the string with every reference replaced by the local path of its model.
+
+    Put together from pieces: one string may hold tens of thousands of references, and copying all of it
+    for each of them would take minutes.
+    """
+    pieces, place = [], 0
+    for start, end, reference in use.references:
+        pieces += [use.text[place:start], injections[reference].local_path]
+        place = end
+    return "".join((*pieces, use.text[place:]))
 
 
 def _strings(container: Object) -> list[tuple[str, str]]:
@@ -106,14 +124,18 @@ def _replaced(use: Use, injections: Mapping[str, Injection]) -> Object:
     return {"op": "replace", "path": use.path, "value": rewritten(use, injections)}
 
 
-def _mounts(spec: Object, uses: list[Use], injections: Mapping[str, Injection]) -> list[Object]:
+def _mounts(
+    spec: Object, uses: list[Use], injections: Mapping[str, Injection], check: Callable[[], None]
+) -> list[Object]:
     """Give every container that uses a model a read-only view of its volume, once."""
     operations: list[Object] = []
     wanted: dict[str, dict[str, Object]] = {}
     for use in uses:
+        check()
         models = wanted.setdefault(use.container, {})
         models.update({reference: injections[reference].mount for _, _, reference in use.references})
     for place, models in wanted.items():
+        check()
         _, _, name, index = place.split("/")
         entries = spec[name]
         container = entries[int(index)] if isinstance(entries, list) else None

@@ -21,6 +21,8 @@ from trustkit.workloads.sidecars import PREFIX
 MIB = 1024 * 1024
 EMPTY = f"{PREFIX}empty"
 """An empty volume that keeps the service-account token out of the sidecar."""
+PROBE_SECONDS = 10
+"""How long the probe's program may take to start, beside a sidecar that uses all of its processor time."""
 TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - a path, no token
 
 
@@ -86,7 +88,7 @@ def injection_for(proven: Proven, index: int, plan: Plan) -> Injection:
             _arguments(proven, local_path, plan, port),
             {"mountPath": folder, "name": volume},
             config,
-            port=port,
+            output=local_path,
             memory_mib=size + config.memory_overhead_mib,
         ),
         volume={"emptyDir": {"medium": "Memory", "sizeLimit": quantity(size)}, "name": volume},
@@ -137,7 +139,7 @@ def _arguments(proven: Proven, output: str, plan: Plan, port: int) -> list[Value
 
 
 def _container(
-    name: str, arguments: list[Value], models: Object, config: SidecarConfig, *, port: int, memory_mib: int
+    name: str, arguments: list[Value], models: Object, config: SidecarConfig, *, output: str, memory_mib: int
 ) -> Object:
     mounts: list[Value] = [
         models,
@@ -160,16 +162,25 @@ def _container(
         "restartPolicy": "Always",
         "securityContext": _security(config),
         # A startup probe holds the next containers back; a readiness probe would not (facts: admission 0.5).
-        "startupProbe": {
-            "failureThreshold": config.startup_failure_threshold,
-            "httpGet": {"path": "/readyz", "port": port, "scheme": "HTTP"},
-            "periodSeconds": config.startup_period_seconds,
-            "successThreshold": 1,
-            "timeoutSeconds": 1,
-        },
+        "startupProbe": _probe(config, output),
         "terminationMessagePath": "/dev/termination-log",
         "terminationMessagePolicy": "File",
         "volumeMounts": mounts,
+    }
+
+
+def _probe(config: SidecarConfig, output: str) -> Object:
+    """Look at the folder itself, from inside the sidecar's container, by the program that publishes there.
+
+    Over the network others could answer: all containers of a pod share one, and who may change its rules
+    (``NET_ADMIN``, which meshes need) can turn the port to where he listens. The folder is the sidecar's.
+    """
+    return {
+        "exec": {"command": [*config.command, "published", "--output", output]},
+        "failureThreshold": config.startup_failure_threshold,
+        "periodSeconds": config.startup_period_seconds,
+        "successThreshold": 1,
+        "timeoutSeconds": PROBE_SECONDS,
     }
 
 

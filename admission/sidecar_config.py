@@ -104,7 +104,20 @@ def _volumes(entries: list[strictjson.Value]) -> tuple[Object, ...]:
                 "bad-config", f"{where} must have one source and a name that starts with {PREFIX}"
             )
         found.append({name: _completed(name, source) for name, source in entry.items()})
+        _demand_audiences(entry, where)
     return tuple(found)
+
+
+def _demand_audiences(volume: Object, where: str) -> None:
+    """A token for the API server is every container's, so it can be no identity of the sidecar's own."""
+    projected = volume.get("projected")
+    sources = projected.get("sources") if isinstance(projected, dict) else None
+    for source in sources if isinstance(sources, list) else ():
+        token = source.get("serviceAccountToken") if isinstance(source, dict) else None
+        if isinstance(token, dict) and not token.get("audience"):
+            raise FormatError(
+                "bad-config", f"{where} must name the audience of its serviceAccountToken", field=where
+            )
 
 
 def _completed(kind: str, source: strictjson.Value) -> strictjson.Value:

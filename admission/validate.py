@@ -12,7 +12,9 @@
     7. No volume reaches the node's folders where published models      the same bytes by another road
        lie, as far as their usual places tell, and no container has
        the power to mount them again.
-    8. Nothing answers in a sidecar's place, and nobody uses a model    `admission.exposure`
+    8. No other volume, and no variable, gives to others what the       `admission.lending`
+       sidecar is known by.
+    9. Nothing answers in a sidecar's place, and nobody uses a model    `admission.exposure`
        before it is there.
 
 Facts: admission, section 4 (decoy injected container), section 8 (validate).
@@ -20,20 +22,19 @@ Facts: admission, section 4 (decoy injected container), section 8 (validate).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from admission.evidence import Proven, remedy_for
 from admission.exposure import exposed
+from admission.lending import borrowed, lent_by, overlap
 from admission.mutate import uses_of
 from admission.sidecar import Injection, Plan, injection_for, shared_volumes
 from trustkit import strictjson
 from trustkit.deciding.decision import Violation
 from trustkit.strictjson import Object, Value
-from trustkit.workloads.containers import CONTAINER_LISTS
-from trustkit.workloads.grammar import lies_below
 from trustkit.workloads.sidecars import PREFIX, bears_our_name, sidecars_of
 from trustkit.workloads.table import default_table
-from trustkit.workloads.values import Extraction
+from trustkit.workloads.values import CONTAINER_LISTS, Extraction
 
 POWERS = frozenset(
     (
@@ -53,28 +54,37 @@ NODE_FOLDERS = (
 """Where a node keeps the volumes of its pods, and a view of every process's files."""
 
 
-def altered(subject: Object, proven: Mapping[str, Proven], plan: Plan) -> tuple[Violation, ...]:
-    """Return what is wrong with our part of a pod; empty where it is exactly ours, or absent (steps 2 to 8).
+def altered(
+    subject: Object, proven: Mapping[str, Proven], plan: Plan, *, check: Callable[[], None]
+) -> tuple[Violation, ...]:
+    """Return what is wrong with our part of a pod; empty where it is exactly ours, or absent (steps 2 to 9).
 
     Args:
         subject: The pod, untrusted.
         proven: Proofs by the exact reference text.
         plan: What sidecars may trust.
+        check: Called again and again; raises once the time is over.
     """
     spec = subject.get("spec")
     if not isinstance(spec, dict):
         return ()
-    injections, wrong = _sidecars(spec, proven, plan)
+    injections, wrong = _sidecars(spec, proven, plan, check)
     wrong += _names(spec)
-    wrong += _volumes(spec, injections, plan)
+    wrong += _volumes(spec, injections, plan, check)
     for place, container in _others(spec):
-        wrong += _mounts(place, container, injections)
+        check()
+        wrong += _mounts(place, container, injections, check)
         wrong += _powers(place, container) if injections else []
     wrong += _processes(spec, injections)
     if injections:
-        wrong += _node_folders(spec)
-    wanted = bool(injections) or bool(uses_of(spec, default_table()))
-    return tuple(_violation(why) for why in wrong) + exposed(spec, injections, plan, wanted=wanted)
+        wrong += _node_folders(spec, check)
+    wanted = bool(injections) or bool(uses_of(spec, default_table(), check=check))
+    shared = borrowed(spec, lent_by(plan.sidecar.volumes), check=check) if wanted else ()
+    return (
+        *(_violation(why) for why in wrong),
+        *shared,
+        *exposed(spec, injections, plan, wanted=wanted, check=check),
+    )
 
 
 def remaining(subject: Object, extraction: Extraction) -> tuple[Violation, ...]:
@@ -104,10 +114,13 @@ def remaining(subject: Object, extraction: Extraction) -> tuple[Violation, ...]:
     )
 
 
-def _sidecars(spec: Object, proven: Mapping[str, Proven], plan: Plan) -> tuple[list[Injection], list[str]]:
+def _sidecars(
+    spec: Object, proven: Mapping[str, Proven], plan: Plan, check: Callable[[], None]
+) -> tuple[list[Injection], list[str]]:
     injections: list[Injection] = []
     wrong: list[str] = []
     for index, sidecar in enumerate(sidecars_of(spec)):
+        check()
         place = f"spec.initContainers[{sidecar.index}]"
         proof = proven.get(sidecar.reference)
         if proof is None:
@@ -132,18 +145,19 @@ def _names(spec: Object) -> list[str]:
     ]
 
 
-def _volumes(spec: Object, injections: list[Injection], plan: Plan) -> list[str]:
+def _volumes(spec: Object, injections: list[Injection], plan: Plan, check: Callable[[], None]) -> list[str]:
     expected = {str(injection.volume["name"]): injection.volume for injection in injections}
     if injections:
         expected.update({str(volume["name"]): volume for volume in shared_volumes(plan)})
     entries = spec.get("volumes")
     there = [entry for entry in (entries if isinstance(entries, list) else []) if isinstance(entry, dict)]
     ours = [entry for entry in there if bears_our_name(entry)]
-    wrong = [
-        f"the volume {str(entry.get('name'))[:80]!r} is not as we make it"
-        for entry in ours
-        if str(entry.get("name")) not in expected or not _same(entry, expected[str(entry.get("name"))])
-    ]
+    wrong: list[str] = []
+    for entry in ours:
+        check()
+        name = str(entry.get("name"))
+        if name not in expected or not _same(entry, expected[name]):
+            wrong.append(f"the volume {name[:80]!r} is not as we make it")
     names = [str(entry.get("name")) for entry in ours]
     return wrong + [f"the volume {name!r} is not there once" for name in expected if names.count(name) != 1]
 
@@ -157,20 +171,23 @@ def _others(spec: Object) -> Iterator[tuple[str, Object]]:
                 yield f"spec.{name}[{index}]", entry
 
 
-def _mounts(place: str, container: Object, injections: list[Injection]) -> list[str]:
-    allowed = [] if "ephemeralContainers" in place else [injection.mount for injection in injections]
+def _mounts(
+    place: str, container: Object, injections: list[Injection], check: Callable[[], None]
+) -> list[str]:
+    allowed = set() if "ephemeralContainers" in place else {_bytes(model.mount) for model in injections}
     folders = [str(injection.mount["mountPath"]) for injection in injections]
     wrong: list[str] = []
     for part in ("volumeMounts", "volumeDevices"):
         entries = container.get(part)
         for entry in entries if isinstance(entries, list) else ():
-            if not isinstance(entry, dict) or any(_same(entry, mount) for mount in allowed):
+            check()
+            if not isinstance(entry, dict) or _bytes(entry) in allowed:
                 continue
-            # The kubelet makes relative mount paths absolute, so we do.
-            where = "/" + str(entry.get("mountPath", entry.get("devicePath", ""))).lstrip("/")
+            # The kubelet makes relative mount paths absolute, so `overlap` does.
+            where = str(entry.get("mountPath", entry.get("devicePath", "")))
             if bears_our_name(entry):
                 wrong.append(f"{place} mounts a volume of ours otherwise than read-only at its place")
-            elif any(lies_below(where, folder) or lies_below(folder, where) for folder in folders):
+            elif any(overlap(where, folder) for folder in folders):
                 wrong.append(f"{place} mounts something over a published model")
     return wrong
 
@@ -187,16 +204,15 @@ def _processes(spec: Object, injections: list[Injection]) -> list[str]:
     return wrong
 
 
-def _node_folders(spec: Object) -> list[str]:
+def _node_folders(spec: Object, check: Callable[[], None]) -> list[str]:
     """Volumes of the node through which a published model could be written (step 7)."""
     entries = spec.get("volumes")
     wrong: list[str] = []
     for index, entry in enumerate(entries if isinstance(entries, list) else ()):
+        check()
         source = entry.get("hostPath") if isinstance(entry, dict) else None
         path = source.get("path") if isinstance(source, dict) else None
-        if isinstance(path, str) and any(
-            lies_below(path, folder) or lies_below(folder, path) for folder in NODE_FOLDERS
-        ):
+        if isinstance(path, str) and any(overlap(path, folder) for folder in NODE_FOLDERS):
             wrong.append(f"spec.volumes[{index}] reaches where the node keeps published models")
     return wrong
 
@@ -216,7 +232,11 @@ def _powers(place: str, container: Object) -> list[str]:
 
 def _same(one: Value, other: Value) -> bool:
     """Compare as JSON: in Python ``1 == True``, in Kubernetes it is not."""
-    return strictjson.to_bytes(one) == strictjson.to_bytes(other)
+    return _bytes(one) == _bytes(other)
+
+
+def _bytes(value: Value) -> bytes:
+    return strictjson.to_bytes(value)
 
 
 def _difference(one: Object, other: Object) -> str:

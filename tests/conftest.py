@@ -1,10 +1,40 @@
 """What several rooms of tests share: the estate of real programs, and the forger of certificates."""
 
+import functools
 import importlib.util
+import os
+import re
+import ssl
 import sys
+import time
 from pathlib import Path
 
 import pytest
+
+GROUP = re.compile(r"^pytestmark = pytest\.mark\.xdist_group\(\"(\w+)\"\)$", re.MULTILINE)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Keep the files of a group in one process: they share what takes seconds to start.
+
+    xdist 3.8 writes the group behind the name of each test, and pytest 9.2 does not let it; so the file is
+    read for its mark. Without this every process starts a cluster of its own.
+    """
+    if config.getvalue("dist") != "loadgroup":
+        return None
+    from xdist.scheduler import LoadGroupScheduling
+
+    class ByFile(LoadGroupScheduling):
+        @functools.cache  # noqa: B019 - one scheduler, for the whole run
+        def _group(self, path):
+            found = GROUP.search((config.rootpath / path).read_text(encoding="utf-8"))
+            return found and found[1]
+
+        def _split_scope(self, nodeid):
+            return self._group(nodeid.split("::", 1)[0]) or super()._split_scope(nodeid)
+
+    return ByFile(config, log)
 
 
 def simulator(name):
@@ -27,6 +57,35 @@ def estates():
 def forger():
     """The forger of certificates, as a module."""
     return simulator("certificates")
+
+
+@pytest.fixture(scope="session")
+def apiservers():
+    """The real API server of Kubernetes, as a module; who uses it skips where it was not built."""
+    return simulator("apiserver")
+
+
+@pytest.fixture(scope="session")
+def farms():
+    """Buckets and clusters, as a module; who uses it skips where they are not installed."""
+    return simulator("farm")
+
+
+@pytest.fixture(scope="session")
+def bucket(farms):
+    """A bucket on loopback, for the whole run."""
+    for name in ("moto", "flask", "s3fs"):
+        pytest.importorskip(name, reason=f"there is no {name}; model-trustkit[dask] or moto is not installed")
+    with farms.bucket() as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def farm(farms, bucket):
+    """A cluster of two processes, which find that bucket. Tests that use it are of one group, `cluster`."""
+    pytest.importorskip("distributed", reason="model-trustkit[dask] is not installed")
+    with farms.farm() as found:
+        yield found
 
 
 @pytest.fixture(scope="session")
@@ -55,3 +114,37 @@ def store(estate):
     process, address = estate.store()
     with process:
         yield address
+
+
+@pytest.fixture(scope="session")
+def aws_kms(forger, tmp_path_factory):
+    """AWS KMS for the whole run, and the file that a client must trust; `kms` gives it to a test."""
+    pytest.importorskip("moto", reason="the simulator of AWS KMS is moto's own server")
+    folder, issuer = tmp_path_factory.mktemp("kms"), forger.Issuer(time.time(), uris=())
+    for name, raw in issuer.files(uris=(), addresses=("127.0.0.1",)).items():
+        (folder / name).write_bytes(raw)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "svid.pem", folder / "svid_key.pem")
+    server = simulator("aws_kms").AwsKms(context)
+    yield server, folder / "bundle.pem"
+    server.close()
+
+
+@pytest.fixture
+def kms(aws_kms, monkeypatch, tmp_path):
+    """AWS KMS as it should be, and an environment with credentials for it and for nothing else."""
+    server, trusted = aws_kms
+    server.heal()
+    for name in [name for name in os.environ if name.startswith("AWS_") or name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
+        "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI",
+        "AWS_SESSION_TOKEN": "FwoGZXIvYXdzTOKEN",
+        "AWS_CA_BUNDLE": str(trusted),
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": str(tmp_path / "no-config"),
+        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "no-credentials"),
+    }.items():
+        monkeypatch.setenv(name, value)
+    return server

@@ -1,12 +1,15 @@
 """Attacks on the broker, over real mutual TLS: keys that are another's, oracles, eavesdroppers, no record."""
 
 import base64
+import contextlib
 import dataclasses
 import json
+import signal
 import time
 
 import pytest
 
+from trustkit.deciding.record import verify_records
 from trustkit.digest import digest_of
 from trustkit.errors import UnavailableError
 from trustkit.sealing.recipients import ephemeral_opener, opener_from_pem, unwrap_dek, unwrap_document
@@ -84,6 +87,54 @@ def test_an_identity_without_a_grant_is_turned_away_before_its_request_is_read(e
     assert parse_refusal(answer.partition(b"\r\n\r\n")[2]).code == "no-grant"
     [entry] = entries(config)
     assert (entry["peer"], entry["codes"]) == ("spiffe://demo.test/neighbor", ["no-grant"])
+
+
+def test_an_identity_without_a_grant_fills_no_record_and_nothing_that_it_did_is_lost(estate, model):
+    """A synced line for each request of whoever is in the trust domain would fill a disk, and hold it."""
+    config = estate.broker_config()
+    process, address = estate.broker(config=config)
+    with process:
+        for path, times in (("/neighbor", 12), ("/other", 1)):
+            for _ in range(times):
+                status, _, body = estate.post(address, path, b"{}")
+                assert (status, parse_refusal(body).code) == (403, "no-grant")
+        for _ in range(2):
+            asked(estate, address, estate.documents(model), model.manifest_digest)
+        written = [(entry["peer"], entry.get("left_out")) for entry in entries(config)]
+        assert written == [
+            ("spiffe://demo.test/neighbor", 0),
+            ("spiffe://demo.test/other", 0),
+            ("spiffe://demo.test/sidecar", None),
+            ("spiffe://demo.test/sidecar", None),
+        ]
+        assert process.end(signal.SIGTERM) == 0
+    last = entries(config)[4:]
+    assert [(entry["peer"], entry["left_out"]) for entry in last] == [("spiffe://demo.test/neighbor", 10)]
+    assert (last[0]["decision"], last[0]["codes"]) == ("denied", ["no-grant"])
+    lines = (config.parent / "record.jsonl").read_bytes().splitlines(keepends=True)
+    assert verify_records(lines) == 5
+
+
+def test_one_workload_that_sends_on_and_on_does_not_keep_another_from_its_key(estate, model):
+    """Requests that never end hold what they have sent: no more than half of what there is for all."""
+    largest = 1 << 19
+    config = estate.broker_config(
+        grants=[estate.grant(), estate.grant("/greedy")],
+        limits={"body_max_bytes": largest, "body_budget_bytes": 2 * largest},
+    )
+    head = "POST /v1/release HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+    part = f"{head}content-length: {largest}\r\n\r\n".encode() + b" " * (largest - 1)
+    process, address = estate.broker(config=config)
+    with contextlib.ExitStack() as held:
+        held.enter_context(process)
+        held.callback(process.kill)
+        for _ in range(3):
+            tls = held.enter_context(estate.connection(address, "/greedy"))
+            tls.sendall(part)
+            tls.settimeout(0.5)
+            with contextlib.suppress(TimeoutError):
+                assert b"overloaded" in tls.recv(65536) + tls.recv(65536)
+        assert asked(estate, address, estate.documents(model), model.manifest_digest)[0] == 200
 
 
 def test_another_authority_of_the_same_name_gets_no_answer(estate, model, kept):

@@ -25,7 +25,7 @@ from trustkit.verifying.verify import verify_manifest
 HOST = "store.ml:8443"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")  # as long as the estate: what it puts there has fixed names
 def pair(estate):
     """Two models in the store: one, and one of the same bytes under names that keep the order."""
     first = estate.plain("acme/first/1", seed=1, size=2_000)
@@ -38,7 +38,7 @@ def pair(estate):
     return first, estate.root / "acme/second/1"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def policy(estate):
     """Believe the author for whatever line, as plain models need."""
     return policy_from_keys(estate.author_pem)
@@ -114,7 +114,7 @@ def test_the_webhook_pins_and_caches_by_the_manifest_digest(pair, policy):
     assert ask(first.manifest_digest, room_over(place, policy)) == "digest-mismatch"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def renamed(estate, model):
     """A sealed model of the same line, version, author and publisher: the same bytes under other names."""
     source = estate.fresh("renamed")

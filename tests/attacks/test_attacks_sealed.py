@@ -18,6 +18,8 @@ from trustkit import workflows
 from trustkit.attest.predicates.sealed import parse_sealed, statement_of_sealed
 from trustkit.digest import Digest, digest_of
 from trustkit.errors import SealError, TrustkitError, VerificationError
+from trustkit.sealing.awskms import KmsOpener, KmsRecipient, parse_key
+from trustkit.sealing.awskms_client import KmsClient
 from trustkit.sealing.documents import BLOBS, DESCRIPTOR, RECIPIENTS, SIGNATURE
 from trustkit.sealing.floe import HEADER_LENGTH
 from trustkit.sealing.keys import Dek
@@ -427,14 +429,19 @@ def test_what_its_author_did_not_sign_is_never_sealed(
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
-@pytest.mark.parametrize("kind", ["mlkem768-x25519", "scrypt"])
+@pytest.mark.parametrize("kind", ["mlkem768-x25519", "scrypt", "awskms"])
 def test_every_kind_of_recipient_is_bound_to_its_publisher(
-    kind, model, people, policy, described, refuses, tmp_path
+    kind, model, people, policy, described, refuses, tmp_path, request
 ):
     """A rival takes the wrapped key of another's artifact into a descriptor of his own: it opens nothing."""
     if kind == "scrypt":
         recipient = PassphraseRecipient(b"correct horse battery", entropy=os.urandom)
         opener = PassphraseOpener(b"correct horse battery")
+    elif kind == "awskms":
+        service = request.getfixturevalue("kms")
+        key = parse_key(service.name(service.create_key()))
+        client = KmsClient(key, monotonic=lambda: 0.0)
+        recipient, opener = KmsRecipient(key, client), KmsOpener(key, client)
     else:
         private, public = generate_opener(kind, passphrase=None)
         recipient, opener = recipient_from_pem(public), opener_from_pem(private, passphrase=None)

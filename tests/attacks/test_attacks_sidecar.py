@@ -4,19 +4,23 @@ import json
 import os
 import signal
 import stat
+import subprocess
+import sys
 import time
 
 import pytest
 
 from trustkit.digest import digest_of
 from trustkit.sealing.recipients import opener_from_pem, unwrap_document
+from trustkit.sidecar.config import Address
+from trustkit.sidecar.health import Health
 
 MODEL_BYTES = 30_000_000
 HALF = 20_000_000
 """Held here, two ranges (of 8 MiB) of the largest file have been written, and one has not."""
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def large(estate):
     """A model of several ranges, so that a transfer can be held in its middle."""
     return estate.sealed("attacks/large", seed=7, size=MODEL_BYTES)
@@ -29,6 +33,14 @@ def largest_blob(model):
 def documents_size(model):
     names = ("descriptor.sigstore.json", "model.sig", "recipients.json")
     return sum((model.folder / name).stat().st_size for name in names)
+
+
+def is_published(output):
+    """Ask by the command of the injected startup probe, which alone lets the model server start."""
+    command = [sys.executable, "-m", "trustkit.sidecar", "published", "--output", str(output)]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert ran.returncode in {0, 1}, ran.stderr
+    return ran.returncode == 0
 
 
 def nothing_in(folder):
@@ -190,6 +202,7 @@ def test_nothing_is_visible_before_everything_is_checked(estate, estates, large,
             assert not os.path.lexists(output)
             assert estates.probe(health) == 503
             assert estates.probe(health, "/healthz") == 200
+            assert not is_published(output)
             [staging] = output.parent.iterdir()
             assert staging.name.startswith(".model.staging-")
             assert stat.S_IMODE(staging.stat().st_mode) == 0o700
@@ -204,8 +217,20 @@ def test_nothing_is_visible_before_everything_is_checked(estate, estates, large,
                     seen += 1
                     assert estates.tree_of(output) == estates.tree_of(large.source)
             assert estates.probe(health) == 200
+            assert is_published(output)
             assert estates.tree_of(output) == estates.tree_of(large.source)
             assert [path.name for path in output.parent.iterdir()] == ["model"]
+
+
+def test_who_answers_in_the_sidecars_place_starts_no_server(estate, estates, large, broker, store):
+    """Another container listens first, or turns the port to where it does, and says *ready*."""
+    with Health(Address("127.0.0.1", 0), ready=lambda: True) as impostor:
+        process, output = estate.sidecar(large, store=store, broker=broker, health=impostor.address)
+        with process:
+            assert process.end() == 5
+        assert process.complained.endswith("[cannot-listen]\n")
+        assert estates.probe(impostor.address) == 200
+        assert not is_published(output)
 
 
 def test_the_last_byte_of_the_last_file_counts(estate, estates, large, broker, store):

@@ -58,7 +58,7 @@ def test_rules_are_formatted_strict_and_walked_whole(root):
 
 def test_test_needs_no_go_and_installs_nothing_without_hashes(root, makefile):
     would = make(root, "--dry-run", "test").stdout
-    assert "-m 'not opa'" in would
+    assert "-m 'not opa and not cluster'" in would
     assert "--cov" in would
     assert ".ci/coverage_gate.py" in would
     installs = [line for line in makefile.splitlines() if "$(PIP_INSTALL)" in line]
@@ -67,6 +67,14 @@ def test_test_needs_no_go_and_installs_nothing_without_hashes(root, makefile):
         "--require-hashes -r $<" in line or "--no-deps --no-build-isolation --editable ." in line
         for line in installs
     )
+
+
+def test_a_run_without_an_api_server_is_not_counted_as_passed(tmp_path, root):
+    """Its tests would skip one by one, and pytest would call that success."""
+    shutil.copy(root / "Makefile", tmp_path)
+    done = make(tmp_path, "cluster", "--old-file=.venv/.test")
+    assert done.returncode != 0
+    assert "there is no API server here" in done.stderr
 
 
 def test_make_alone_lists_every_target(root, makefile):
@@ -106,7 +114,14 @@ def test_the_ci_script_stops_at_the_first_failure_and_runs_the_make_targets(root
     lines = path.read_text(encoding="utf-8").splitlines()
     assert os.access(path, os.X_OK)
     assert "set -euo pipefail" in lines
-    assert lines.index("make test") < lines.index("make check") < lines.index("make rules")
+    order = [
+        "make test",
+        "make check",
+        ".venv/bin/python .ci/tools.py opa cluster",
+        "make rules",
+        "make cluster",
+    ]
+    assert [line for line in lines if line in order] == order
 
 
 def test_the_workflow_may_only_read_and_runs_only_make(workflow, makefile, demand_none):

@@ -8,7 +8,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-LOCKS = ("run", "test", "check", "reference", "lock")
+LOCKS = ("run", "test", "check", "build", "core", "serve", "reference", "lock")
 PIN = re.compile(
     r"([A-Za-z0-9._-]+)(?:\[[a-z0-9,_-]+\])?==([^\s;]+)(?: ; [^\\]+)?((?: --hash=sha256:[0-9a-f]{64})+)"
 )
@@ -48,10 +48,16 @@ def wanted(root):
             else:
                 yield requirement
 
-    run = [Requirement(text) for text in (*own["dependencies"], *groups["build"])]
+    def meant(*names):
+        return [requirement for extra in names for requirement in flat(extra)]
+
+    tested = [requirement for requirement in meant(*extras) if requirement not in meant("demo")]
     return {
-        "run": [*run, *(requirement for extra in extras for requirement in flat(extra))],
-        **{name: [Requirement(text) for text in groups[name]] for name in ("test", "check", "reference")},
+        "run": [Requirement(text) for text in (*own["dependencies"], *groups["build"])] + meant("demo"),
+        **{name: [Requirement(text) for text in groups[name]] for name in ("check", "reference", "build")},
+        "core": [Requirement(text) for text in own["dependencies"]],
+        "serve": [Requirement(text) for text in own["dependencies"]] + meant("admission", "broker"),
+        "test": [Requirement(text) for text in groups["test"]] + tested,  # what the demo can do without
         "lock": [Requirement("uv")],
     }
 
@@ -63,7 +69,7 @@ def requirement_lines(text):
     ]
 
 
-def test_the_folder_holds_the_five_locks_and_a_readme(root):
+def test_the_folder_holds_the_locks_and_a_readme(root):
     names = {path.name for path in (root / ".requirements").iterdir()}
     assert names == {"README", *(f"{name}.txt" for name in LOCKS)}
 
@@ -112,8 +118,9 @@ def test_the_locks_meet_pyproject(pins, wanted, demand_none):
     demand_none(offences)
 
 
-def test_environments_that_share_a_folder_agree(pins, demand_none):
-    pairs = (("run", "test"), ("run", "check"), ("test", "check"))
+def test_environments_that_share_a_folder_and_images_agree(pins, demand_none):
+    images = ("build", "core", "serve")  # what is tested is what is shipped
+    pairs = (("run", "test"), ("run", "check"), ("test", "check"), *(("run", name) for name in images))
     demand_none(
         f"{distribution}: {sorted(map(str, pins[a][distribution]))} in {a}.txt, otherwise in {b}.txt"
         for a, b in pairs

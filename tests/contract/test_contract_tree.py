@@ -7,7 +7,17 @@ from pathlib import Path
 
 import pytest
 
-VISIBLE = {"LICENSE", "Makefile", "README.md", "admission", "policies", "pyproject.toml", "tests", "trustkit"}
+VISIBLE = {
+    "LICENSE",
+    "Makefile",
+    "README.md",
+    "admission",
+    "charts",
+    "policies",
+    "pyproject.toml",
+    "tests",
+    "trustkit",
+}
 MADE = {"demo", "dist"}
 """Visible folders that a run may leave, and that git ignores."""
 SKIPPED = re.compile(

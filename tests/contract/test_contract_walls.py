@@ -14,6 +14,9 @@ ROOTS = ("*/main.py", "*/config.py", "trustkit/cli/*")
 LIBRARIES = {
     # keys and signatures
     "cryptography": ("trustkit/signing/*", "trustkit/verifying/*", "trustkit/sealing/*", "trustkit/spiffe/*"),
+    # key services, each in the one file that speaks to it
+    "botocore": ("trustkit/sealing/awskms_client.py", "trustkit/storage/s3.py"),
+    "urllib3": ("trustkit/sealing/awskms_client.py",),
     "blake3": ("trustkit/digest.py", "trustkit/artifact/hashing.py"),
     # servers: the framework only where requests become values, the engine only where a face is started
     "fastapi": ("*/app.py",),
@@ -32,6 +35,11 @@ LIBRARIES = {
     "opa_wasm": ("trustkit/deciding/wasm.py",),
     "opapywasm": ("trustkit/deciding/wasm.py",),
     "wasmtime": ("trustkit/deciding/wasm.py",),
+    # what lies in stores, and machines to read it
+    "distributed": ("trustkit/artifact/cluster.py",),
+    "s3fs": ("trustkit/storage/s3.py",),
+    "fsspec": ("trustkit/storage/s3.py",),
+    "aiohttp": ("trustkit/storage/s3.py",),
     # model formats, to make the demo's artifact with
     "numpy": ("trustkit/cli/*",),
     "pyarrow": ("trustkit/cli/*",),
@@ -113,6 +121,8 @@ def test_every_library_that_a_wall_names_is_required_by_pyproject(root, demand_n
         "opa_wasm": "opa-py-wasm",
         "starlette": "fastapi",
         "wasmtime": "opa-py-wasm",
+        "fsspec": "s3fs",
+        "aiohttp": "s3fs",
     }
     demand_none([name for name in LIBRARIES if f'"{spelled.get(name, name)}' not in required])
 

@@ -48,7 +48,7 @@ SCENES = {
     "Seal it to a recipient, open it again": 4,
     "Store and broker, each with an identity": 1,
     "The webhook judges Pods": 5,
-    "The sidecar brings the model, or nothing": 4,
+    "The sidecar brings the model, or nothing": 5,
 }
 
 
@@ -60,7 +60,7 @@ def test_everything_was_proven_and_nothing_was_left_out(told):
         counted[row["scene"]] = counted.get(row["scene"], 0) + 1
     assert counted == SCENES
     refused = [row["outcome"] for row in document["proven"] if row["outcome"] != "ok"]
-    assert len(refused) == 17
+    assert len(refused) == 18
     assert all(row.startswith(("exit 1 ", "denied ")) for row in refused)
     assert document["seconds"] < 60
 

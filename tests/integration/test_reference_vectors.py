@@ -30,7 +30,11 @@ import model_signing
 for case in json.load(sys.stdin):
     try:
         with contextlib.redirect_stdout(io.StringIO()):
-            config = model_signing.verifying.Config().use_elliptic_key_verifier(public_key=case["key"])
+            config = model_signing.verifying.Config()
+            if case["kind"] == "key":
+                config.use_elliptic_key_verifier(public_key=case["file"])
+            else:
+                config.use_certificate_verifier(certificate_chain=[case["file"]])
             config.set_ignore_unsigned_files(case["unsigned"])
             config.verify(pathlib.Path(case["path"]), pathlib.Path(case["bundle"]))
         said = "accepts"
@@ -49,7 +53,8 @@ def asked():
         case
         for case in module.cases()
         if case.given["do"] == "verify"
-        and "key" in case.given["trust"]
+        and case.given["trust"].keys() in ({"key"}, {"ca"})
+        and "when" not in case.given
         and not case.options.keys() - {"ignore_unsigned"}
     ]
 
@@ -62,12 +67,14 @@ def said(tmp_path_factory):
         folder = scratch / str(number)
         folder.mkdir()
         path, bundle = case.lay_out(folder)
+        [(kind, file)] = case.given["trust"].items()
         jobs.append(
             {
                 "name": case.name,
                 "path": str(path),
                 "bundle": str(bundle or path / "model.sig"),
-                "key": str(VECTORS / case.given["trust"]["key"]),
+                "kind": kind,
+                "file": str(VECTORS / file),
                 "unsigned": case.options.get("ignore_unsigned", False),
             }
         )

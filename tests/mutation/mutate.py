@@ -37,6 +37,8 @@ TESTS = (
     "tests/property/test_property_manifests.py",
     "tests/property/test_property_policies.py",
     "tests/attacks/test_attacks_ignored.py",
+    "tests/attacks/test_attacks_manifest_digest.py",
+    "tests/attacks/test_attacks_root_digest.py",
     "tests/attacks/test_attacks_signature.py",
     "tests/contract/test_contract_limits.py",
 )

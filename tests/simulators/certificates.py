@@ -111,6 +111,7 @@ class Issuer:
         not_before=-3600,
         not_after=3600,
         subject="workload",
+        organization="",
         names_critical=False,
         extensions=(),
         serial=None,
@@ -120,6 +121,9 @@ class Issuer:
         """Return (certificate, private key)."""
         key = key or ec.generate_private_key(ec.SECP256R1())
         attributes = [x509.NameAttribute(NameOID.COMMON_NAME, subject)] if subject else []
+        attributes += (
+            [x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization)] if organization else []
+        )  # a group of users, to Kubernetes
         builder = (
             x509.CertificateBuilder()
             .subject_name(x509.Name(attributes))

@@ -9,7 +9,7 @@ short, and the names in it that are for files may only be files.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -46,21 +46,33 @@ def left_out(
         LimitError: ``too-many-ignores``.
         FormatError: ``special-file`` where a folder stands under a name that is for a file.
     """
-    names = {SIGNATURE, CLAIMS, *(_relative(name) for name in asked)}
+    there: list[str] = []
     if is_folder(path):
-        names.update(
+        there = [
             name
             for name in GIT_PATHS
             if git == "always" or (git == "present" and os.path.lexists(path / name))
-        )
+        ]
         inner = inside(target, path)
         if inner is not None:
-            names.add(check_name(inner))
-    if len(names) > most:
-        raise LimitError("too-many-ignores", f"more than {most} ignored paths", limit=most)
+            there.append(check_name(inner))
+    names = list_of(asked, there, most=most)
     hiding = hiding_place(path, names)
     if hiding is not None:
         raise FormatError("special-file", f"{hiding!r} is a folder; that name is for a file", name=hiding)
+    return names
+
+
+def list_of(asked: Iterable[str], there: Iterable[str], *, most: int) -> tuple[str, ...]:
+    """Return the names that are left out, sorted: ours, those that are *there*, and what the caller *asked*.
+
+    Raises:
+        UsageError: ``bad-ignore``.
+        LimitError: ``too-many-ignores``: more than *most*.
+    """
+    names = {SIGNATURE, CLAIMS, *(_relative(name) for name in asked), *there}
+    if len(names) > most:
+        raise LimitError("too-many-ignores", f"more than {most} ignored paths", limit=most)
     return tuple(sorted(names))
 
 
@@ -72,8 +84,13 @@ def hiding_place(path: Path, ignored: Collection[str] = ()) -> str | None:
     """
     if not is_folder(path):
         return None
-    names = [SIGNATURE, CLAIMS, *(name for name in _GIT_FILES if name in ignored)]
+    names = for_files(ignored)
     return next((name for name in names if os.path.lexists(path / name) and not is_file(path / name)), None)
+
+
+def for_files(ignored: Collection[str]) -> list[str]:
+    """Return the names at the root that are left out and may only be files."""
+    return [SIGNATURE, CLAIMS, *(name for name in _GIT_FILES if name in ignored)]
 
 
 def needless(tree: Tree, asked: Sequence[str]) -> Iterator[str]:

@@ -1,10 +1,11 @@
 """The HTTP face of the broker: one endpoint, ``POST /v1/release``, for peers that mutual TLS has named.
 
-A peer that has no grant is turned away before its body is read. Bodies are read
-within a cap, a time and a budget that all requests in flight share; verification,
-rules and unwrapping run in a bounded pool of threads under one deadline; when
-every place, or every place that one peer may take, is taken, the answer is 429
-at once, not a wait. Each refusal is ``{"code", "message"}`` with
+A peer that has no grant is turned away before its body is read, and takes neither
+a place nor a thread from those that have one: there are few for all such peers.
+Bodies are read within a cap, a time and a budget that all requests in flight
+share; verification, rules and unwrapping run in a bounded pool of threads under
+one deadline; when every place, or every place that one peer may take, is taken,
+the answer is 429 at once, not a wait. Each refusal is ``{"code", "message"}`` with
 the status of its class, and nothing else: no traceback, no quoted exception, no
 header that names the server. The peer is what the connection proved, never what
 a header says (facts: sealing-and-fetch, section 3).
@@ -13,17 +14,17 @@ a header says (facts: sealing-and-fetch, section 3).
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from trustkit.broker.config import Limits
+from trustkit.broker.shares import Place, Shares
+from trustkit.broker.strangers import INTERVAL_SECONDS
 from trustkit.errors import (
     DeniedError,
     FormatError,
@@ -34,7 +35,7 @@ from trustkit.errors import (
     UsageError,
     VerificationError,
 )
-from trustkit.programs.budget import Budget, Lease
+from trustkit.programs.budget import Lease
 from trustkit.programs.deadline import Deadline
 from trustkit.sealing.release import PATH, Refusal, refusal_to_bytes
 from trustkit.spiffe.names import SpiffeID
@@ -42,6 +43,8 @@ from trustkit.spiffe.names import SpiffeID
 T = TypeVar("T")
 
 _JSON = "application/json"
+_DOORSTEP = 4
+"""For each so many places of peers that have a grant there is one for those that have none."""
 _STATUS: tuple[tuple[type[TrustkitError], int], ...] = (
     (FormatError, 400),
     (VerificationError, 403),
@@ -60,7 +63,10 @@ class Releases(Protocol):
         """Say at once whether this peer's requests are read."""
 
     def turned_away(self, peer: SpiffeID, /) -> TrustkitError:
-        """Record that a peer came that is not known, and return why it is refused; or raise."""
+        """Record or count that a peer came that is not known, and return why it is refused; or raise."""
+
+    def catch_up(self, *, everything: bool) -> bool:
+        """Record what was counted, as far as it is time or all; say whether more is to come, or raise."""
 
     def release(self, peer: SpiffeID, untrusted_body: bytes, deadline: Deadline, /) -> bytes:
         """Return the body of the answer, or raise."""
@@ -98,23 +104,22 @@ class _Desk:
         self._limits = limits
         self._clock = clock
         self._pool = ThreadPoolExecutor(limits.workers, thread_name_prefix="release")
-        self._taken: Counter[SpiffeID] = Counter()
-        self._budget = Budget(limits.body_budget_bytes)
+        places, per_peer = limits.workers + limits.queue, limits.requests_per_peer
+        self._shares = Shares(places, per_peer, limits.body_budget_bytes)
+        self._doorstep = _Doorstep(broker, Shares(max(1, places // _DOORSTEP), per_peer, 0))
 
     async def answer(self, request: Request) -> Response:
         """Answer one request, or say that there is no place for it."""
         try:
             peer = _peer_of(request)
-            # Places are counted from the first byte of a body: bodies that wait are what fills the memory.
-            if self._taken.total() >= self._limits.workers + self._limits.queue:
-                return _refusal(UnavailableError("busy", "the broker is busy; try again"), 429)
-            if self._taken[peer] >= self._limits.requests_per_peer:
-                return _refusal(UnavailableError("busy", f"{peer} asks for too much at once; try again"), 429)
-            place = _Place(self._taken, peer, Lease(self._budget))
-            try:
-                return await self._answered(request, place)
-            finally:
-                place.leave()
+            known = self._broker.knows(peer)
+            place = (self._shares if known else self._doorstep.shares).place_of(peer)
+        except TrustkitError as error:
+            return _refusal(error, 429 if isinstance(error, UnavailableError) else _status_of(error))
+        try:
+            if not known:
+                raise await _worked(self._doorstep.turned_away(place), self._deadline())
+            return await self._answered(request, place)
         except TrustkitError as error:
             return _refusal(error, _status_of(error))
         except ClientDisconnect:
@@ -122,10 +127,10 @@ class _Desk:
         except Exception as error:  # noqa: BLE001 - the class alone: an exception's text may quote a document
             why = f"the broker failed with {type(error).__name__}; report this"
             return _answer(refusal_to_bytes(Refusal("internal-error", why)), 500)
+        finally:
+            place.leave()
 
-    async def _answered(self, request: Request, place: _Place) -> Response:
-        if not self._broker.knows(place.peer):
-            raise await self._worked(place, lambda: self._broker.turned_away(place.peer), self._deadline())
+    async def _answered(self, request: Request, place: Place) -> Response:
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _JSON:
             raise FormatError("bad-content-type", f"send {_JSON}")
         try:
@@ -134,57 +139,60 @@ class _Desk:
         except TimeoutError:
             return _refusal(UnavailableError("deadline", "the request did not arrive in time"), 408)
         deadline = self._deadline()
-        answer = await self._worked(place, lambda: self._broker.release(place.peer, body, deadline), deadline)
-        return _answer(answer, 200)
+        work = asyncio.get_running_loop().run_in_executor(
+            self._pool, self._broker.release, place.peer, body, deadline
+        )
+        place.until(work)  # a thread cannot be cancelled, so its place is free only when it ends
+        return _answer(await _worked(work, deadline), 200)
 
     def _deadline(self) -> Deadline:
         return Deadline(self._clock() + self._limits.deadline_seconds, self._clock)
 
-    async def _worked(self, place: _Place, work: Callable[[], T], deadline: Deadline) -> T:
-        working = asyncio.get_running_loop().run_in_executor(self._pool, work)
-        place.until(working)  # a thread cannot be cancelled, so its place is free only when it ends
-        done, _ = await asyncio.wait((working,), timeout=deadline.left)
-        if not done:
-            raise deadline.late()
-        return working.result()
 
-
-class _Place:
-    """A place among the requests in flight: left when one is answered and its thread has ended.
+class _Doorstep:
+    """Where peers without a grant are turned away, and their record is brought up to date a minute later.
 
     Attributes:
-        peer: Whose it is.
-        lease: The bytes it holds.
+        shares: Their places.
     """
 
-    def __init__(self, taken: Counter[SpiffeID], peer: SpiffeID, lease: Lease) -> None:
-        self.peer = peer
-        self.lease = lease
-        self._taken = taken
-        self._taken[peer] += 1
-        self._work: asyncio.Future[Any] | None = None
+    def __init__(self, broker: Releases, shares: Shares) -> None:
+        self.shares = shares
+        self._broker = broker
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="turn-away")
+        self._due = False
 
-    def until(self, work: asyncio.Future[Any]) -> None:
-        """Keep the place until this work ends."""
-        self._work = work
+    def turned_away(self, place: Place) -> asyncio.Future[TrustkitError]:
+        """Turn a peer away, in a thread: there is a disk to wait for."""
+        work = asyncio.get_running_loop().run_in_executor(self._pool, self._broker.turned_away, place.peer)
+        place.until(work)
+        self._plan()
+        return work
 
-    def leave(self) -> None:
-        """Leave the place, now or when the work ends."""
-        if self._work is None or self._work.done():
-            self._free()
-        else:
-            self._work.add_done_callback(self._ended)
+    def _plan(self) -> None:
+        """Catch up when the minute is over."""
+        if not self._due:
+            self._due = True
+            asyncio.get_running_loop().call_later(INTERVAL_SECONDS, self._catch_up)
 
-    def _ended(self, work: asyncio.Future[Any]) -> None:
-        with contextlib.suppress(asyncio.CancelledError):
-            work.exception()  # nobody waits for it any more, and asyncio must not report it
-        self._free()
+    def _catch_up(self) -> None:
+        work = asyncio.get_running_loop().run_in_executor(
+            self._pool, lambda: self._broker.catch_up(everything=False)
+        )
+        work.add_done_callback(self._caught_up)
 
-    def _free(self) -> None:
-        self.lease.give_back()
-        self._taken[self.peer] -= 1
-        if not self._taken[self.peer]:
-            del self._taken[self.peer]
+    def _caught_up(self, work: asyncio.Future[bool]) -> None:
+        """Plan the next time; after a failure too, of which the operator has heard: the counts are kept."""
+        self._due = False
+        if work.exception() is not None or work.result():
+            self._plan()
+
+
+async def _worked(work: asyncio.Future[T], deadline: Deadline) -> T:
+    done, _ = await asyncio.wait((work,), timeout=deadline.left)
+    if not done:
+        raise deadline.late()
+    return work.result()
 
 
 def _peer_of(request: Request) -> SpiffeID:

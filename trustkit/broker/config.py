@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trustkit import strictjson
+from trustkit.broker.shares import SHARE
 from trustkit.errors import FormatError, UsageError
 from trustkit.programs.arguments import given
 from trustkit.programs.settings import count, host_port, parse_settings, seconds
@@ -81,7 +82,8 @@ class Limits:
         workers: Requests that are judged at the same time.
         queue: Requests that may arrive or wait beside those; one more is told to come again.
         requests_per_peer: Of all these, how many one SPIFFE ID may have.
-        body_budget_bytes: Bytes of requests that are held at once; who would go beyond comes again.
+        body_budget_bytes: Bytes of requests that are held at once; who would go beyond, or beyond half
+            of them alone, comes again.
     """
 
     body_max_bytes: int
@@ -200,7 +202,7 @@ def _grant(fields: Fields, where: str) -> Grant:
 def _limits(fields: Fields) -> Limits:
     where = "config.limits."
     body_max = count(fields, "body_max_bytes", MAX_REQUEST_BYTES, most=1 << 30, within=where)
-    budget = max(body_max, BODY_BUDGET_BYTES)
+    budget = max(SHARE * body_max, BODY_BUDGET_BYTES)
     limits = Limits(
         body_max_bytes=body_max,
         body_timeout_seconds=seconds(fields, "body_timeout_seconds", 30.0, most=600.0, within=where),
@@ -210,10 +212,11 @@ def _limits(fields: Fields) -> Limits:
         requests_per_peer=count(fields, "requests_per_peer", 4, most=1_064, within=where),
         body_budget_bytes=count(fields, "body_budget_bytes", budget, most=1 << 36, within=where),
     )
-    if limits.body_budget_bytes < limits.body_max_bytes:
+    if limits.body_budget_bytes < SHARE * limits.body_max_bytes:
         raise FormatError(
             "bad-config",
-            f"{where}body_budget_bytes must be at least body_max_bytes, or the largest request never fits",
+            f"{where}body_budget_bytes must be at least {SHARE} times body_max_bytes: one peer may hold half "
+            "of it, and the largest request must fit there",
             field="body_budget_bytes",
         )
     fields.done()

@@ -15,7 +15,6 @@ import time
 import warnings
 from collections.abc import Mapping, Sequence
 
-from trustkit.broker.config import load
 from trustkit.errors import EXIT_TRUSTED
 from trustkit.programs.arguments import Once, Parser, add_config_flag, add_verb, add_voice_flags, program
 from trustkit.programs.ending import forbid_core_dumps, status_of
@@ -75,6 +74,7 @@ def _parser() -> Parser:
 def _run(arguments: argparse.Namespace, argv: Sequence[str], environ: Mapping[str, str], voice: Voice) -> int:
     from trustkit.broker.app import broker_app
     from trustkit.broker.compose import compose
+    from trustkit.broker.config import load
     from trustkit.spiffe.listening import Limits
     from trustkit.spiffe.serving import serve_mtls
 
@@ -92,4 +92,5 @@ def _run(arguments: argparse.Namespace, argv: Sequence[str], environ: Mapping[st
         limits=Limits(arrival_seconds=config.limits.body_timeout_seconds + _DOOR_SECONDS),
         announce=lambda where: voice.succeed(f"listening on {where}", {"listen": where, **composed.summary}),
     )
+    composed.broker.catch_up(everything=True)
     return EXIT_TRUSTED

@@ -13,8 +13,9 @@
        the key the asker made for this request.      recorded connection
 
 The law of this file: no step is left out, none is moved, and nothing that was
-refused is silent. Who has no grant is turned away unread, and leaves a record;
-so does whatever can be read as a request, whatever becomes of it. The record
+refused is silent. Who has no grant is turned away unread, and leaves a record:
+a line in a minute and a count (`trustkit.broker.strangers`). Whatever can be
+read as a request leaves its own, whatever becomes of it. The record
 holds identities, names, digests and codes; the key is in memory between steps 6
 and 7 alone, in a buffer that is wiped.
 """
@@ -25,6 +26,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from trustkit.broker.config import Grant
+from trustkit.broker.strangers import Strangers
 from trustkit.deciding.decision import Decision
 from trustkit.deciding.facts import release_facts
 from trustkit.digest import Digest, digest_of
@@ -93,20 +95,31 @@ class Broker:
         self._max_bytes = body_max_bytes
         self._now = now
         self._alarm = alarm
+        self._strangers = Strangers(self._turn_away, now)
 
     def knows(self, peer: SpiffeID) -> bool:
         """Say whether any grant names this peer: nobody else is read at all."""
         return peer in self._granted
 
     def turned_away(self, peer: SpiffeID) -> DeniedError:
-        """Record that a peer came whom no grant names, and return why it is refused unread.
+        """Record or count that a peer came whom no grant names, and return why it is refused unread.
 
         Raises:
             UnavailableError: The record cannot be written.
         """
-        error = DeniedError("no-grant", f"no grant names {peer}; ask the operator of the broker")
-        self._record({**self._account(peer, None), "decision": "denied", "codes": [error.code]})
-        return error
+        self._strangers.refuse(peer)
+        return DeniedError("no-grant", f"no grant names {peer}; ask the operator of the broker")
+
+    def catch_up(self, *, everything: bool) -> bool:
+        """Record what was counted of peers without a grant, and say whether any of them is still counted.
+
+        Args:
+            everything: Whether also those are written whose minute is not over.
+
+        Raises:
+            UnavailableError: The record cannot be written.
+        """
+        return self._strangers.catch_up(everything=everything)
 
     def release(self, peer: SpiffeID, untrusted_body: bytes, deadline: Deadline) -> bytes:
         """Answer one request, or refuse it.
@@ -146,6 +159,10 @@ class Broker:
             self._refused({**account, "after": str(record)}, error)
             raise
         return answer_to_bytes(ReleaseAnswer(wrapped, record))
+
+    def _turn_away(self, peer: SpiffeID, left_out: int) -> None:
+        account = self._account(peer, None)
+        self._record({**account, "decision": "denied", "codes": ["no-grant"], "left_out": left_out})
 
     def _account(self, peer: SpiffeID, request: ReleaseRequest | None) -> Object:
         """Say who asked for what, before anything of it is believed: digests are of the bytes that came."""

@@ -16,6 +16,7 @@ from trustkit.errors import UsageError
 
 if TYPE_CHECKING:
     from trustkit.sealing.hpke import HPKEOpener
+    from trustkit.sealing.jwe import JweKey
     from trustkit.signing.key import LocalSigner, Signer
 
 
@@ -58,6 +59,14 @@ def opener_from(path: Path, passphrase_file: Path | None, terminal: Terminal) ->
         what=repr(str(path)),
         flag="--opener-passphrase-file",
     )
+
+
+def jwe_key_from(path: Path) -> JweKey:
+    """Load the key that is shared with KServe."""
+    from trustkit.artifact.inputs import read_input
+    from trustkit.sealing.jwe import MAX_KEY_FILE, parse_jwe_key
+
+    return parse_jwe_key(read_input(path, max_bytes=MAX_KEY_FILE, what="shared key"))
 
 
 def given(*paths: Path | None, more: Sequence[Path] = ()) -> tuple[Path, ...]:

@@ -8,6 +8,7 @@ status of its class; what nobody foresaw is a bug and exits 70 (architecture, 5)
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import sys
@@ -22,12 +23,15 @@ if TYPE_CHECKING:
 EXIT_UNAVAILABLE = 5
 EXIT_INTERRUPTED = 130
 _MOMENT_SECONDS = 0.005
+_ALLOCATIONS = 50_000
+"""So many more objects made than freed start a search for circles; while we load, there are none to find."""
 _INTERRUPTED = "interrupted; nothing is left half-written"
 _DEMO_INTERRUPTED = "interrupted; the demo's folder may be incomplete, run it again with --overwrite"
 
 
 def run() -> None:
     """Start from the command line and leave with the exit status."""
+    gc.set_threshold(_ALLOCATIONS)
     argv = sys.argv[1:]
     seen: list[Terminal] = []
     try:

@@ -103,10 +103,10 @@ class Parser(argparse.ArgumentParser):
         self.description = "\n\n".join(fill(text, self._width, break_on_hyphens=False) for text in paragraphs)
         return super().format_help()
 
-    def place(self, name: str, text: str, *, choices: Sequence[str] = ()) -> None:
-        """Take a path by position, or one of some words."""
+    def place(self, name: str, text: str, *, kind: Kind | None = None, choices: Sequence[str] = ()) -> None:
+        """Take a path by position, or what a kind reads, or one of some words."""
         self.flags.append(Flag(name, text, files=not choices, choices=tuple(choices)))
-        kind = text_of if choices else path_of
+        kind = kind or (text_of if choices else path_of)
         self.add_argument(name, type=kind, metavar=name.upper(), choices=choices or None, help=text)
 
     def one(

@@ -2,6 +2,7 @@
 
     FILE               a public key (to seal to), or a private one (to open with)
     passphrase:FILE    the first line of a file, for people
+    awskms:///ARN      a key in AWS KMS, for both; `trustkit.sealing.awskms` says all of the form
     sha256:HEX         the key ID that `trustkit inspect` shows, to leave somebody out
 
 The law of this file: a word is a path or begins with a scheme that stands above;
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,17 +26,19 @@ from trustkit.cli.trust import read_key
 
 if TYPE_CHECKING:
     from trustkit.digest import Digest
-    from trustkit.sealing.parties import Opener, Recipient
+    from trustkit.sealing.awskms import Call, KmsKey
+    from trustkit.sealing.parties import Destroyer, Opener, Recipient
 
 _ID = "sha256:"
-_SCHEME = "passphrase:"
+_WORDS = "passphrase:"
+_AWSKMS = "awskms:"
 
 
 def opener_flags(parser: Parser) -> None:
     """Let a command say who opens a sealed folder."""
     parser.one(
         "--opener",
-        "private key that it was sealed to (PEM), or passphrase:FILE",
+        "private key that it was sealed to (PEM), passphrase:FILE or awskms:///ARN",
         kind=word_of,
         files=True,
         required=True,
@@ -44,9 +48,23 @@ def opener_flags(parser: Parser) -> None:
 
 def word_of(untrusted: str) -> str:
     """Take a word that names a recipient or an opener; what is no scheme must be a path."""
+    if untrusted.startswith(_AWSKMS):
+        return service_of(untrusted)
     word = text_of(untrusted)
-    path_of(word.removeprefix(_SCHEME))
+    path_of(word.removeprefix(_WORDS))
     return word
+
+
+def service_of(untrusted: str) -> str:
+    """Take a word that names a key in a service."""
+    from trustkit.errors import UsageError
+    from trustkit.sealing.awskms import parse_key
+
+    try:
+        parse_key(untrusted)
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(error.message) from None
+    return untrusted
 
 
 def id_of(untrusted: str) -> str:
@@ -65,7 +83,7 @@ def id_of(untrusted: str) -> str:
 
 def files_of(words: Sequence[str]) -> tuple[Path, ...]:
     """Return the files that words name, so that no output can be one of them."""
-    return tuple(Path(word.removeprefix(_SCHEME)) for word in words)
+    return tuple(Path(word.removeprefix(_WORDS)) for word in words if not word.startswith(_AWSKMS))
 
 
 def recipients_from(words: Sequence[str], *, flag: str) -> list[Recipient]:
@@ -82,23 +100,48 @@ def keys_from(words: Sequence[str], *, flag: str) -> list[Digest]:
     return [parse_digest(word) if word.startswith(_ID) else _recipient(word).key_id for word in words]
 
 
+def destroyers_from(words: Sequence[str], *, flag: str) -> list[Destroyer]:
+    """Make what has the keys deleted that words name."""
+    from trustkit.sealing.awskms import KmsDestroyer
+
+    refuse_unless(len(set(words)) == len(words), f"one {flag} is given twice")
+    return [KmsDestroyer(*_key_and_service(word)) for word in words]
+
+
 def opener_of(word: str, passphrase_file: Path | None, terminal: Terminal) -> Opener:
     """Make the opener that a word names."""
-    if word.startswith(_SCHEME):
-        from trustkit.sealing.passphrase import PassphraseOpener
+    if not word.startswith((_WORDS, _AWSKMS)):
+        return opener_from(Path(word), passphrase_file, terminal)
+    refuse_unless(
+        passphrase_file is None, "--opener-passphrase-file opens a key file; --opener is no key file"
+    )
+    if word.startswith(_AWSKMS):
+        from trustkit.sealing.awskms import KmsOpener
 
-        refuse_unless(
-            passphrase_file is None, "--opener-passphrase-file opens a key file; --opener is no key file"
-        )
-        return PassphraseOpener(read_passphrase(Path(word.removeprefix(_SCHEME))))
-    return opener_from(Path(word), passphrase_file, terminal)
+        return KmsOpener(*_key_and_service(word))
+    from trustkit.sealing.passphrase import PassphraseOpener
+
+    return PassphraseOpener(read_passphrase(Path(word.removeprefix(_WORDS))))
+
+
+def _key_and_service(word: str) -> tuple[KmsKey, Call]:
+    """Return the key that a word names, and its service, which is connected to when it is first asked."""
+    from trustkit.sealing.awskms import parse_key
+    from trustkit.sealing.awskms_client import KmsClient
+
+    key = parse_key(word)
+    return key, KmsClient(key, monotonic=time.monotonic)
 
 
 def _recipient(word: str) -> Recipient:
-    if word.startswith(_SCHEME):
+    if word.startswith(_AWSKMS):
+        from trustkit.sealing.awskms import KmsRecipient
+
+        return KmsRecipient(*_key_and_service(word))
+    if word.startswith(_WORDS):
         from trustkit.sealing.passphrase import PassphraseRecipient
 
-        passphrase = read_passphrase(Path(word.removeprefix(_SCHEME)))
+        passphrase = read_passphrase(Path(word.removeprefix(_WORDS)))
         return PassphraseRecipient(passphrase, entropy=os.urandom)
     from trustkit.sealing.recipients import recipient_from_pem
 

@@ -1,16 +1,20 @@
-"""Who a data key is wrapped for, and who unwraps it: what every kind of recipient looks like.
+"""Who a data key is wrapped for, who unwraps it, who ends that: what every kind of recipient looks like.
 
 The law of this file: nothing here knows a kind. Key pairs, passphrases and key
-services implement these two, each in a file of its own; documents, workflows
-and faces see only them.
+services implement these, each in a file of its own; documents, workflows and
+faces see only them.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from trustkit.digest import Digest
 from trustkit.sealing.keys import Dek
+
+MAX_WRAPPED = 2048
+"""Longest wrapped key of any kind (bytes)."""
 
 
 class Recipient(Protocol):
@@ -25,7 +29,14 @@ class Recipient(Protocol):
         """What finds the opener; for a key pair, SHA-256 of its public key. It proves nothing."""
 
     def wrap(self, dek: Dek, info: bytes) -> bytes:
-        """Wrap a data key, bound to *info*."""
+        """Wrap a data key, bound to *info*: a wrap context, as canonical JSON.
+
+        A service that authenticates bytes takes it whole, one that authenticates pairs takes its members.
+
+        Raises:
+            FormatError: ``bad-recipient-key``.
+            DeniedError, UsageError, UnavailableError: What a key service says instead.
+        """
 
 
 class Opener(Protocol):
@@ -44,4 +55,44 @@ class Opener(Protocol):
 
         Raises:
             SealError: ``wrong-context``, whatever was wrong.
+            DeniedError, UsageError, UnavailableError: What a key service says instead: it was not asked
+                about this wrapped key, or gave no answer to that.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """What a service said about a key of it that is to be deleted.
+
+    Attributes:
+        kind: As of its recipient.
+        key_id: As of its recipient.
+        name: What the service calls the key.
+        state: What the service says of it.
+        at: When it will be gone (seconds since the epoch), where that is known.
+    """
+
+    kind: str
+    key_id: Digest
+    name: str
+    state: str
+    at: int | None
+
+
+class Destroyer(Protocol):
+    """Has a key of a service deleted, with everything that was ever wrapped for it."""
+
+    @property
+    def kind(self) -> str:
+        """As of its recipient."""
+
+    @property
+    def key_id(self) -> Digest:
+        """As of its recipient."""
+
+    def schedule_deletion(self, days: int) -> Deletion:
+        """Ask for deletion after some days, in which the service lets it be taken back; twice is once.
+
+        Raises:
+            DeniedError, UsageError, UnavailableError: What the service says instead; nothing is deleted.
         """

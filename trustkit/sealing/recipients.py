@@ -14,16 +14,11 @@ along unread: a recipient added for a newer reader must not lock out an older on
 
 from __future__ import annotations
 
-import base64
-import binascii
-import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
-from trustkit import strictjson
-from trustkit.digest import Digest, parse_digest
-from trustkit.errors import FormatError, LimitError, SealError, UsageError
+from trustkit.digest import Digest
+from trustkit.errors import DeniedError, SealError, TrustkitError, UnavailableError, UsageError
 from trustkit.sealing.descriptor import WrapContext
-from trustkit.sealing.hpke import WRAPPED_LENGTHS as OF_KEY_PAIRS
 from trustkit.sealing.hpke import (
     ephemeral_opener,
     generate_opener,
@@ -31,10 +26,18 @@ from trustkit.sealing.hpke import (
     recipient_from_pem,
     recipient_from_raw,
 )
-from trustkit.sealing.keys import Dek, check_dek_id, commitment
+from trustkit.sealing.keys import Dek, commitment
 from trustkit.sealing.parties import Opener, Recipient
-from trustkit.sealing.passphrase import KEY_ID, SCRYPT, check_wrapped
-from trustkit.sealing.passphrase import WRAPPED_LENGTHS as OF_PASSPHRASES
+from trustkit.sealing.wraps import (
+    KINDS,
+    MAX_BYTES,
+    MAX_RECIPIENTS,
+    VERSION,
+    Name,
+    parse_wraps,
+    too_many,
+    wraps_to_bytes,
+)
 
 __all__ = [
     "KINDS",
@@ -57,23 +60,7 @@ __all__ = [
     "unwrap_document",
     "wrap_document",
 ]
-# Each kind of key pair lives in a file of its own; what makes one is handed on here.
-
-VERSION = "trustkit.dev/recipients/v1"
-MAX_BYTES = 4 << 20
-"""Largest recipients document (bytes)."""
-MAX_RECIPIENTS = 1000
-"""Most recipients of one data key."""
-MAX_WRAPPED = 2048
-"""Longest wrapped key of any kind (bytes)."""
-WRAPPED_LENGTHS = {**OF_KEY_PAIRS, **OF_PASSPHRASES}
-"""Length of a wrapped key of each kind that has one (bytes)."""
-KINDS = frozenset(WRAPPED_LENGTHS)
-"""The kinds that this version wraps and unwraps."""
-
-_KIND = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
-Name = tuple[str, Digest]
-"""What tells recipients of one key apart: kind and key ID."""
+# Each kind of recipient lives in a file of its own, as do the document's bytes; this is the door of all.
 
 
 def wrap_document(dek: Dek, context: WrapContext, recipients: Sequence[Recipient]) -> bytes:
@@ -92,7 +79,7 @@ def wrap_document(dek: Dek, context: WrapContext, recipients: Sequence[Recipient
     """
     check_recipients(recipients)
     _check_commitment(dek, context)
-    return _document(context.dek_id, _wraps(dek, context, recipients))
+    return wraps_to_bytes(context.dek_id, _wraps(dek, context, recipients))
 
 
 def rewrap_document(
@@ -116,7 +103,7 @@ def rewrap_document(
         SealError: ``wrong-context`` or ``key-commitment-mismatch``.
         FormatError: The document does not parse; ``bad-recipient-key``.
     """
-    dek_id, wrapped = _parse(untrusted)
+    dek_id, wrapped = parse_wraps(untrusted)
     _check_dek_id(dek_id, context)
     _check_commitment(dek, context)
     for key in remove:
@@ -133,8 +120,8 @@ def rewrap_document(
     if not any(kind in KINDS for kind, _ in (*wrapped, *names)):
         raise UsageError("no-recipients", "nobody would be left who could open this; add somebody first")
     if len(wrapped) + len(names) > MAX_RECIPIENTS:
-        raise _too_many()
-    return _document(context.dek_id, {**wrapped, **_wraps(dek, context, add)})
+        raise too_many()
+    return wraps_to_bytes(context.dek_id, {**wrapped, **_wraps(dek, context, add)})
 
 
 def check_recipients(recipients: Sequence[Recipient]) -> None:
@@ -147,7 +134,7 @@ def check_recipients(recipients: Sequence[Recipient]) -> None:
     if not recipients:
         raise UsageError("no-recipients", "nobody could open this; name at least one recipient")
     if len(recipients) > MAX_RECIPIENTS:
-        raise _too_many()
+        raise too_many()
     if len({(recipient.kind, recipient.key_id) for recipient in recipients}) != len(recipients):
         raise UsageError("duplicate-recipient", "one recipient is named twice; name each once")
 
@@ -165,11 +152,12 @@ def unwrap_document(untrusted: bytes, context: WrapContext, openers: Sequence[Op
 
     Raises:
         SealError: ``no-matching-opener``, ``wrong-context`` or ``key-commitment-mismatch``.
+        DeniedError, UsageError, UnavailableError: What the key service of an opener says instead.
         FormatError, LimitError: The document does not parse.
     """
-    dek_id, wrapped = _parse(untrusted)
+    dek_id, wrapped = parse_wraps(untrusted)
     _check_dek_id(dek_id, context)
-    failure = SealError(
+    failure: TrustkitError = SealError(
         "no-matching-opener",
         "the key is not wrapped for any opener given; use another one, or ask the publisher to add it",
         recipients=len(wrapped),
@@ -179,8 +167,9 @@ def unwrap_document(untrusted: bytes, context: WrapContext, openers: Sequence[Op
         if untrusted_wrapped is not None:
             try:
                 return unwrap_dek(untrusted_wrapped, context, opener)
-            except SealError as error:
-                failure = error
+            except (SealError, DeniedError, UnavailableError) as error:
+                if not isinstance(failure, UnavailableError):  # "could not tell" outranks every "no"
+                    failure = error
     raise failure
 
 
@@ -214,21 +203,13 @@ def claims_of(untrusted: bytes) -> tuple[str, tuple[Name, ...]]:
     Raises:
         FormatError, LimitError: The document does not parse.
     """
-    dek_id, wrapped = _parse(untrusted)
+    dek_id, wrapped = parse_wraps(untrusted)
     return dek_id, tuple(wrapped)
 
 
 def _wraps(dek: Dek, context: WrapContext, recipients: Iterable[Recipient]) -> dict[Name, bytes]:
     info = context.to_bytes()
     return {(recipient.kind, recipient.key_id): recipient.wrap(dek, info) for recipient in recipients}
-
-
-def _document(dek_id: str, wrapped: Mapping[Name, bytes]) -> bytes:
-    entries: list[strictjson.Value] = [
-        {"kind": kind, "key": str(key), "wrapped": base64.b64encode(wrapped[kind, key]).decode("ascii")}
-        for kind, key in sorted(wrapped)
-    ]
-    return strictjson.to_bytes({"version": VERSION, "dek_id": dek_id, "recipients": entries}, indent=2)
 
 
 def _check_dek_id(untrusted: str, context: WrapContext) -> None:
@@ -244,56 +225,3 @@ def _check_commitment(dek: Dek, context: WrapContext) -> None:
             "key-commitment-mismatch",
             "the key is not the one that the descriptor commits to; refuse this artifact",
         )
-
-
-def _parse(untrusted: bytes) -> tuple[str, dict[Name, bytes]]:
-    fields = strictjson.Fields(
-        strictjson.parse(untrusted, max_bytes=MAX_BYTES, what="recipients document"), "recipients document"
-    )
-    if fields.take("version", str) != VERSION:
-        raise FormatError("bad-recipients-version", f"the version of a recipients document is {VERSION}")
-    dek_id = check_dek_id(fields.take("dek_id", str))
-    entries = fields.take("recipients", list)
-    fields.done()
-    if len(entries) > MAX_RECIPIENTS:
-        raise _too_many()
-    if not entries:
-        raise FormatError("no-recipients", "the recipients document has no recipient; get it again")
-    found: dict[Name, bytes] = {}
-    for entry in entries:
-        key, wrapped = _entry(entry)
-        if key in found:
-            raise FormatError("duplicate-recipient", "the recipients document names one recipient twice")
-        found[key] = wrapped
-    return dek_id, found
-
-
-def _entry(untrusted: strictjson.Value) -> tuple[Name, bytes]:
-    fields = strictjson.Fields(untrusted, "recipients[]")
-    kind = fields.take("kind", str)
-    key = parse_digest(fields.take("key", str))
-    text = fields.take("wrapped", str)
-    fields.done()
-    if _KIND.fullmatch(kind) is None:
-        raise FormatError("bad-recipient-kind", "a kind is lower-case letters, digits and '-'")
-    if key.algorithm != "sha256":
-        raise FormatError("bad-digest", "a recipient's key is named by a sha256")
-    try:
-        wrapped = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        raise FormatError("bad-base64", "recipients[].wrapped is not standard base64") from None
-    if base64.b64encode(wrapped).decode("ascii") != text:
-        raise FormatError("bad-base64", "recipients[].wrapped is not canonical base64")
-    if not 0 < len(wrapped) <= MAX_WRAPPED or len(wrapped) != WRAPPED_LENGTHS.get(kind, len(wrapped)):
-        raise FormatError(
-            "bad-wrapped-key", f"a wrapped key of kind {kind} does not have {len(wrapped)} bytes"
-        )
-    if kind == SCRYPT:
-        check_wrapped(wrapped)
-        if key != KEY_ID:
-            raise FormatError("bad-recipient-key", "every passphrase has one key ID, and this is another")
-    return (kind, key), wrapped
-
-
-def _too_many() -> LimitError:
-    return LimitError("too-many-recipients", f"more than {MAX_RECIPIENTS} recipients", limit=MAX_RECIPIENTS)

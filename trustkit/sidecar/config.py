@@ -4,7 +4,8 @@ The law of this file: whatever the sidecar may trust stands in its arguments,
 fixed by digest or by exact name (ADR 0018). No file and no variable of the
 environment adds to them, a flag may be given once only, and none is guessed
 from its first letters: two readings of one command line are one too many.
-What has a default is about time and room, never about trust.
+What has a default is about time and room, never about trust. The kubelet asks
+``published`` again and again, so nothing is imported before it is needed.
 """
 
 from __future__ import annotations
@@ -14,14 +15,15 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
-from trustkit.artifact.reference import Reference, parse_reference
-from trustkit.digest import Digest, parse_digest
 from trustkit.errors import FormatError, UsageError
 from trustkit.programs.arguments import Once, Parser, add_verb, add_voice_flags, path, program, text
-from trustkit.programs.settings import host_and_port
-from trustkit.spiffe.names import SpiffeID, parse_spiffe_id
+
+if TYPE_CHECKING:
+    from trustkit.artifact.reference import Reference
+    from trustkit.digest import Digest
+    from trustkit.spiffe.names import SpiffeID
 
 PROGRAM = "trustkit-sidecar"
 Verb = Literal["run", "check-config"]
@@ -92,8 +94,15 @@ class Config:
     debug: bool
 
 
-def load(argv: Sequence[str]) -> Config:
-    """Read the arguments.
+@dataclass(frozen=True, slots=True)
+class Question:
+    """All that ``published`` is told: where a model may lie."""
+
+    output: Path
+
+
+def load(argv: Sequence[str]) -> Config | Question:
+    """Read the arguments: what a sidecar does, or a question about one.
 
     Args:
         argv: Arguments without the program's name.
@@ -103,6 +112,8 @@ def load(argv: Sequence[str]) -> Config:
         SystemExit: After ``--help`` or ``--version``.
     """
     found = parser().parse_args(list(argv))
+    if found.verb == "published":
+        return Question(_output(found.output))
     reference = _reference(found.reference)
     return Config(
         verb=found.verb,
@@ -134,12 +145,14 @@ def parser() -> argparse.ArgumentParser:
         ends="0 stopped after publishing, 1 refused, 2 usage, 3 input, 4 limit, "
         "5 unavailable, 130 stopped before publishing",
     )
-    verbs = whole.add_subparsers(dest="verb", required=True, metavar="run|check-config")
+    verbs = whole.add_subparsers(dest="verb", required=True, metavar="run|check-config|published")
     common = _common()
     add_verb(verbs, common, "run", "fetch, open, check and publish the model, then stay until SIGTERM")
     add_verb(
         verbs, common, "check-config", "validate the same arguments and the files they name; fetch nothing"
     )
+    says = "say whether a model lies at its output, whole and read-only: a probe, run beside the sidecar"
+    add_verb(verbs, _question(), "published", says)
     return whole
 
 
@@ -153,7 +166,17 @@ def _common() -> Parser:
     return common
 
 
+def _question() -> Parser:
+    question = Parser(add_help=False)
+    flag, kind, metavar, says = _OUTPUT
+    question.add_argument(flag, required=True, action=Once, type=kind, metavar=metavar, help=says)
+    add_voice_flags(question)
+    return question
+
+
 def _reference(untrusted: str) -> Reference:
+    from trustkit.artifact.reference import parse_reference
+
     reference = parse_reference(untrusted)
     _pin_of(reference)
     return reference
@@ -179,6 +202,8 @@ def _told(parse: Callable[[str], T], untrusted: str) -> T:
 
 
 def _sha256(untrusted: str) -> Digest:
+    from trustkit.digest import parse_digest
+
     digest = _told(parse_digest, untrusted)
     if digest.algorithm != "sha256":
         raise argparse.ArgumentTypeError("must be a sha256")
@@ -186,10 +211,14 @@ def _sha256(untrusted: str) -> Digest:
 
 
 def _spiffe_id(untrusted: str) -> SpiffeID:
+    from trustkit.spiffe.names import parse_spiffe_id
+
     return _told(parse_spiffe_id, untrusted)
 
 
 def _listen(untrusted: str) -> Address:
+    from trustkit.programs.settings import host_and_port
+
     found = host_and_port(untrusted)
     if found is None:
         raise argparse.ArgumentTypeError("must be HOST:PORT")
@@ -224,9 +253,10 @@ def _number(untrusted: str, most: int) -> int:
 
 _Flag = tuple[str, Callable[[str], object], str, str]
 
+_OUTPUT: _Flag = ("--output", path, "PATH", "where the model appears, read-only, once every byte was checked")
 _REQUIRED: tuple[_Flag, ...] = (
     ("--reference", text, "REFERENCE", "trust://HOST[:PORT]/PATH@sha256:<manifest digest>"),
-    ("--output", path, "PATH", "where the model appears, read-only, once every byte was checked"),
+    _OUTPUT,
     ("--policy", path, "FILE", "verification policy: whom to believe"),
     ("--policy-digest", _sha256, "DIGEST", "what that file must be"),
     ("--trust-bundle", path, "FILE", "CA certificates of the trust domain"),

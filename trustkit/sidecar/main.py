@@ -1,4 +1,4 @@
-"""Composition root of ``trustkit-sidecar``: bring one model and stay, or check the arguments.
+"""Composition root of ``trustkit-sidecar``: bring one model and stay, check the arguments, or answer a probe.
 
 The only place of this face that sees arguments, clocks, chance, signals and
 process limits. The first SIGTERM or SIGINT ends the work where it stands and
@@ -22,7 +22,7 @@ from types import FrameType
 from trustkit.errors import EXIT_TRUSTED
 from trustkit.programs.ending import forbid_core_dumps, status_of
 from trustkit.programs.voice import Voice
-from trustkit.sidecar.config import PROGRAM, Config, load
+from trustkit.sidecar.config import PROGRAM, Config, Question, load
 from trustkit.sidecar.lifecycle import Lifecycle, State
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -40,6 +40,8 @@ def main(argv: Sequence[str]) -> int:
     def work() -> int:
         forbid_core_dumps()  # of the key and the opened model
         config = load(argv)
+        if isinstance(config, Question):
+            return _ask(config, voice)
         return _check(config, voice) if config.verb == "check-config" else _run(config, voice)
 
     return status_of(
@@ -62,6 +64,14 @@ def _check(config: Config, voice: Voice) -> int:
 
     identity = beliefs_of(config, now=time.time, alarm=voice.warn).source.current().spiffe_id
     voice.succeed("the arguments are valid", {"spiffe_id": str(identity), "reference": str(config.reference)})
+    return EXIT_TRUSTED
+
+
+def _ask(question: Question, voice: Voice) -> int:
+    from trustkit.sidecar.output import demand_published
+
+    demand_published(question.output)
+    voice.succeed(f"a model is published at {question.output}", {"output": str(question.output)})
     return EXIT_TRUSTED
 
 

@@ -26,6 +26,26 @@ def demand_ours(output: Path) -> None:
         raise VerificationError("not-published", "it is not a read-only folder of this user's")
 
 
+def demand_published(output: Path) -> None:
+    """Refuse unless a model lies at the output, whole and read-only.
+
+    While it is brought it bears another name; when it gets its own, its folder is still private, and
+    becomes read-only as the last thing (`trustkit.storage.staging.Staging.publish`). Which model it is
+    cannot be seen here: it is the one that was compared by whoever alone writes to this place. What a
+    run before published counts, while the present one compares it again.
+
+    Raises:
+        VerificationError: ``not-published``.
+        UnavailableError: ``unreadable``.
+    """
+    try:
+        demand_ours(output)
+    except (FileNotFoundError, NotADirectoryError):
+        raise VerificationError("not-published", f"nothing is published at {str(output)!r} yet") from None
+    except OSError as error:
+        raise UnavailableError("unreadable", f"cannot look at {str(output)!r}: {error.strerror}") from None
+
+
 def free_bytes(output: Path) -> int:
     """Return how much fits beside the output.
 

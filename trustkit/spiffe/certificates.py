@@ -54,9 +54,11 @@ def certificate_from_der(untrusted: bytes, what: str) -> x509.Certificate:
         )
     try:
         certificate = whole(x509.load_der_x509_certificate(untrusted))
-        serial = certificate.serial_number
+        serial, signature = certificate.serial_number, certificate.signature
     except UNREADABLE:
         raise _bad(f"{what} does not parse as an X.509 certificate") from None
+    if not untrusted.endswith(b"\0" + signature):  # nobody signs how many bits of it count, all do
+        raise _bad(f"{what} has a signature that is no whole number of bytes")
     if serial <= 0:  # the library only warns
         raise _bad(f"{what} has a serial number that is not positive")
     return certificate

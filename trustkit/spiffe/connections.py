@@ -1,9 +1,10 @@
 """One connection of a port that speaks HTTP/1.1, and what its peer may take of us.
 
 The law of this file: the peer has a time for each head and each body, a size
-for a head, a time to take an answer; and while it is the peer that has to move,
-its place may go to a newcomer (`trustkit.spiffe.places`). Who a peer is, is not
-known here.
+for a head, a least rate to take an answer at (`trustkit.spiffe.outflow`); and
+while it is the peer that has to move, its place may go to a newcomer
+(`trustkit.spiffe.places`). No state of a connection is without a timer, unless
+it is the application that works. Who a peer is, is not known here.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ import ssl
 from dataclasses import dataclass
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from trustkit.errors import LimitError
 from trustkit.spiffe.listening import Limits
+from trustkit.spiffe.outflow import Pace, watched
 from trustkit.spiffe.places import Line, Place
 
 
@@ -51,12 +53,16 @@ class Connection(HttpToolsProtocol):
         self._in_head = True
         self._head_bytes = self._heads = 0
         self._owed = 0  # requests that are whole and not answered yet
+        self._begun: list[RequestResponseCycle] = []
         self._arrival: asyncio.TimerHandle | None = None
-        self._stall: asyncio.TimerHandle | None = None
+        self._pace = Pace(terms.limits.answer_bytes_per_second, terms.limits.answer_lag_seconds)
+        self._stalled: tuple[asyncio.TimerHandle, ...] = ()
+        self._keeps_us_waiting = False
+        self._parting: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         """Give the first request its time."""
-        super().connection_made(transport)
+        super().connection_made(watched(transport, self._pace, self._closing))
         self._terms.place.give_up = self._give_up
         self._expect()
         self._settle()
@@ -66,8 +72,16 @@ class Connection(HttpToolsProtocol):
         self._terms.place.leave()
         self._cancel()
         self.resume_writing()
+        self._tell()
         super().connection_lost(exc)
+        if self._parting is not None:  # the engine closes what is lost
+            self._parting.cancel()
         self._terms.gone.set()
+
+    def eof_received(self) -> None:
+        """The peer ends it, and takes nothing more."""
+        self._tell()
+        self._closing()
 
     def data_received(self, data: bytes) -> None:
         """Read what came, unless the peer was refused; heads only up to their limit."""
@@ -105,14 +119,21 @@ class Connection(HttpToolsProtocol):
             raise LimitError("too-large", "the head of the request is too large")
         self._expect()
         super().on_headers_complete()
+        self._begun = [cycle for cycle in self._begun if not cycle.response_complete]
+        self._begun.append(self.cycle)
         self._settle()
 
     def on_message_complete(self) -> None:
         """The request is here; the next one may take its time to begin."""
         self._in_head = True
         self._cancel()
-        self._owed += not self.cycle.response_complete
+        early = self.cycle.response_complete
+        self._owed += not early
         super().on_message_complete()
+        if early:  # the engine's timer ran from the answer on, and ended when more of the request came
+            self._unset_keepalive_if_required()
+            idle = self._terms.limits.idle_seconds
+            self.timeout_keep_alive_task = self.loop.call_later(idle, self.timeout_keep_alive_handler)
         self._settle()
 
     def on_response_complete(self) -> None:
@@ -125,33 +146,73 @@ class Connection(HttpToolsProtocol):
         """Say why a request is not read, and close; once."""
         if not self.transport.is_closing():
             super().send_400_response(msg)
+            self._part(self._terms.limits.leave_seconds)
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Nothing more came."""
+        self._part(self._terms.limits.leave_seconds)
 
     def pause_writing(self) -> None:
-        """The peer does not read: wait for it, but not for ever."""
+        """The peer is behind: wait for it, but not for ever, and soon no longer if somebody else comes."""
         super().pause_writing()
-        self._stall = self.loop.call_later(self._terms.limits.stall_seconds, self.transport.abort)
+        limits, later = self._terms.limits, self.loop.call_later
+        left = min(limits.stall_seconds, self._pace.wait(self.loop.time()))
+        self._stalled = (later(left, self.transport.abort), later(limits.patience_seconds, self._tire))
 
     def resume_writing(self) -> None:
-        """The peer reads again."""
-        if self._stall is not None:
-            self._stall.cancel()
+        """The peer has taken what it was owed."""
+        for timer in self._stalled:
+            timer.cancel()
+        self._stalled, self._keeps_us_waiting = (), False
+        self._pace.go_on(self.loop.time())
         super().resume_writing()
+        self._settle()
+
+    def _tire(self) -> None:
+        """The peer has kept us waiting: its place may go."""
+        self._keeps_us_waiting = True
+        self._settle()
 
     def _give_up(self) -> None:
-        """End it: at once in the middle of a request, else once what was answered is taken, for a moment."""
-        if self._in_head and self._heads:
-            self.transport.close()
-            self.loop.call_later(self._terms.limits.leave_seconds, self.transport.abort)
+        """End it: at once in the middle of anything, else once what was answered is taken, for a moment."""
+        if self._in_head and self._heads and not self._owed:
+            self._part(self._terms.limits.leave_seconds)
         else:
             self.transport.abort()
+
+    def _part(self, seconds: float) -> None:
+        """Close, and wait so long for the peer to take what is left and to say goodbye."""
+        self._end_within(seconds)
+        self.transport.close()
+
+    def _closing(self) -> None:
+        """Whoever closed it: the peer has to move now, and has a time for it."""
+        if self._parting is None:
+            self._end_within(self._terms.limits.stall_seconds)
+
+    def _end_within(self, seconds: float) -> None:
+        if self._parting is not None:
+            self._parting.cancel()
+        self._parting = self.loop.call_later(seconds, self.transport.abort)
+        self._settle()
 
     def _settle(self) -> None:
         """Take the place of who has to move next."""
         place = self._terms.place
-        if self._owed:
-            place.works()
-        else:
+        if not self._owed or self._parting is not None:
             place.waits(Line.REQUEST if self._in_head else Line.BODY)
+        elif self._keeps_us_waiting:
+            place.waits(Line.ANSWER)
+        else:
+            place.works()
+
+    def _tell(self) -> None:
+        """Tell every request that is not answered that its peer has gone; the engine tells the last one."""
+        self.pipeline.clear()
+        for cycle in self._begun:
+            cycle.disconnected = cycle.disconnected or not cycle.response_complete
+            cycle.message_event.set()
+        self.flow.resume_writing()  # who waits to write need not
 
     def _expect(self) -> None:
         """Give the peer its time for the next part of a request, from now on."""

@@ -99,7 +99,7 @@ class Door:
                 client,
                 ssl=context,
                 ssl_handshake_timeout=None if context is None else self._limits.handshake_seconds,
-                ssl_shutdown_timeout=None if context is None else self._limits.leave_seconds,
+                ssl_shutdown_timeout=None if context is None else self._limits.stall_seconds,
             )
             await gone.wait()
 
@@ -124,8 +124,10 @@ def keep_open(
     stop: threading.Event | None = None,
 ) -> None:
     """Let peers in until SIGTERM, SIGINT or *stop*; then let requests in flight end, and return."""
-    # The engine logs what peers send and what applications raise; neither belongs on anybody's stderr.
-    logging.getLogger("uvicorn").addHandler(logging.NullHandler())
+    # The engine logs what peers send and what applications raise, and the loop that peers have gone;
+    # nothing that a peer does belongs on anybody's stderr.
+    for name in ("uvicorn", "asyncio"):
+        logging.getLogger(name).addHandler(logging.NullHandler())
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_kept_open(doors, announce, stop))
 

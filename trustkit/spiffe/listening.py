@@ -26,8 +26,11 @@ class Limits:
         handshake_seconds: Longest handshake.
         arrival_seconds: Longest that a request's head, and then its body, may take to arrive.
         idle_seconds: How long a connection without a request is kept.
-        stall_seconds: How long a peer may take nothing of an answer.
-        leave_seconds: How long a connection that we end may take the rest of its answer.
+        stall_seconds: How long a peer may take nothing of an answer, or the rest of the last one.
+        answer_bytes_per_second: Slowest that an answer may be taken, once it is more than buffers hold.
+        answer_lag_seconds: How far behind that rate a peer may fall.
+        patience_seconds: How long an answer waits for its peer before its place may go to a newcomer.
+        leave_seconds: The same where it is we who end the connection.
         head_bytes: Longest head of a request (bytes).
         headers: Most headers.
         grace_seconds: How long requests in flight may go on after the signal to stop.
@@ -38,6 +41,9 @@ class Limits:
     arrival_seconds: float = 30.0
     idle_seconds: float = 75.0
     stall_seconds: float = 60.0
+    answer_bytes_per_second: int = 1 << 16
+    answer_lag_seconds: float = 30.0
+    patience_seconds: float = 2.0
     leave_seconds: float = 1.0
     head_bytes: int = 1 << 16
     headers: int = 100

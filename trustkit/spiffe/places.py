@@ -3,7 +3,8 @@
 The law of this file: whoever comes is let in as long as anybody waits for his
 peer. Of those, the one that has waited longest loses its place: first who has
 not ended its handshake, then who is between two requests, then whose body is
-still on its way. A request that is whole is answered, whatever comes.
+still on its way, and last who does not take its answer. A request that is whole
+is answered, whatever comes, if its peer takes the answer.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ class Line(IntEnum):
     HANDSHAKE = 0
     REQUEST = 1
     BODY = 2
+    ANSWER = 3
 
 
 def _nothing() -> None:

@@ -161,7 +161,7 @@ class _Departing(Shared[_Buffers]):
         """Seal one segment; the bytes that are hashed are the bytes that were sealed."""
         file, parameters = self._job.file, self._job.parameters
         final, start = number == self.batches - 1, number * parameters.plaintext_length
-        chunk = _read(file.name, self._source, own.plain[: file.stamp.size - start], start)
+        chunk = read_signed(file.name, self._source, own.plain[: file.stamp.size - start], start)
         size = self._sealer.seal_into(chunk, number, final=final, out=own.sealed)
         write_at(self._sink, own.sealed[:size], HEADER_LENGTH + number * parameters.segment_length)
         before, after = self.turns
@@ -200,7 +200,13 @@ class _Departing(Shared[_Buffers]):
         )
 
 
-def _read(name: str, source: int, into: memoryview, start: int) -> memoryview:
+def read_signed(name: str, source: int, into: memoryview, start: int) -> memoryview:
+    """Fill *into* from an open file whose length was signed, and return it.
+
+    Raises:
+        VerificationError: ``file-changed``: it ends before that.
+        UnavailableError: ``unreadable``.
+    """
     done = 0
     try:
         while done < len(into):

@@ -27,7 +27,12 @@ MAX_READERS = 10_000
 ENVIRONMENT = "TRUSTKIT_STORE_LISTEN"
 """The one variable that may override the file: where to listen, and nothing that trust rests on."""
 
-_MOST = {"connections": 65_536, "headers": 1_000, "head_bytes": 1 << 20}
+_MOST = {
+    "connections": 65_536,
+    "headers": 1_000,
+    "head_bytes": 1 << 20,
+    "answer_bytes_per_second": 1 << 30,
+}
 _MOST_SECONDS = 3_600.0
 
 

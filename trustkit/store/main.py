@@ -21,7 +21,6 @@ from trustkit.programs.arguments import Parser, program
 from trustkit.programs.ending import status_of
 from trustkit.programs.settings import load_file
 from trustkit.programs.voice import Manner, Voice
-from trustkit.store.config import check_places, check_readers, load, opened
 
 PROGRAM = "trustkit-store"
 _SVID_MAX_BYTES = 1 << 20
@@ -76,6 +75,7 @@ def _run(arguments: argparse.Namespace, argv: Sequence[str], environ: Mapping[st
     from trustkit.spiffe.serving import serve_mtls
     from trustkit.spiffe.svid import SVIDSource
     from trustkit.store.app import store_app
+    from trustkit.store.config import check_places, check_readers, load, opened
 
     file: Path = arguments.config
     config = load_file(file, load, environ=environ, argv=argv)

@@ -13,17 +13,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from cryptography.hazmat.primitives.serialization import Encoding
-
-from trustkit.attest.bundle import CertificateChain, Material
 from trustkit.digest import digest_of
-from trustkit.errors import FormatError, UsageError, VerificationError
+from trustkit.errors import UsageError, VerificationError
 from trustkit.verifying.keys import PublicKey
 
 if TYPE_CHECKING:
     from cryptography import x509
 
     from trustkit.verifying.certificates import Purposes
+    from trustkit.verifying.presenting import Presented
 
 MAX_ROOTS = 100
 """Most roots of one authority."""
@@ -51,14 +49,6 @@ class Believed:
     public_key: PublicKey
     identity: str | None = None
     valid_until: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Presented:
-    """The certificates that a bundle brought, parsed and untrusted: its leaf, and the line above it."""
-
-    leaf: x509.Certificate
-    others: tuple[x509.Certificate, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,27 +130,6 @@ def most_authors(authorities: tuple[Authority, ...]) -> int:
     return keys + (keys < len(authors))
 
 
-def presented_by(untrusted: CertificateChain) -> Presented:
-    """Parse the certificates of a bundle, and keep those above the leaf: work that is done once for all.
-
-    Raises:
-        FormatError: ``bad-certificate``: one that does not parse, or a leaf of an unusable key.
-        LimitError: ``too-large``.
-    """
-    from trustkit.spiffe.certificates import certificate_from_der, has_usable_key
-    from trustkit.verifying.chains import line_above
-
-    leaf, *others = (
-        certificate_from_der(raw, "a certificate of the bundle") for raw in untrusted.certificates
-    )
-    if not has_usable_key(leaf):
-        raise FormatError(
-            "bad-certificate",
-            "the signer's certificate has a key of a kind or size that is not accepted; use one on P-256",
-        )
-    return Presented(leaf, line_above(leaf, others))
-
-
 def ders_from_pem(raw: bytes, what: str, *, most: int) -> tuple[bytes, ...]:
     """Return the certificates of a PEM file as DER, for whoever only shows them.
 
@@ -169,34 +138,12 @@ def ders_from_pem(raw: bytes, what: str, *, most: int) -> tuple[bytes, ...]:
         FormatError: ``bad-certificate``.
         LimitError: ``chain-too-long`` or ``too-large``.
     """
+    from cryptography.hazmat.primitives.serialization import Encoding
+
     from trustkit.spiffe.certificates import certificates_from_pem
 
     found = certificates_from_pem(raw, what, most=most)
     return tuple(certificate.public_bytes(Encoding.DER) for certificate in found)
-
-
-def check_signer(material: Material, *, at: float) -> str | None:
-    """Refuse to sign with a certificate that nobody could verify; who vouches for it is not asked.
-
-    Args:
-        material: Of the signer; a key hint is always good.
-        at: The time of signing (seconds since the epoch).
-
-    Returns:
-        Whom the certificate names first, or None.
-
-    Raises:
-        FormatError: ``bad-certificate``.
-        LimitError: ``too-large``.
-        VerificationError: As `trustkit.verifying.certificates.check_signs`.
-    """
-    if not isinstance(material, CertificateChain):
-        return None
-    from trustkit.verifying.certificates import check_signs, identities_in
-
-    leaf = presented_by(material).leaf
-    check_signs(leaf, at=at)
-    return next(iter(identities_in(leaf)), None)
 
 
 def certificate_authority(
@@ -236,4 +183,6 @@ def certificate_authority(
 
 def root_fingerprints(authority: CertificateAuthority) -> tuple[str, ...]:
     """Return the SHA-256 of each root as text, sorted."""
+    from cryptography.hazmat.primitives.serialization import Encoding
+
     return tuple(sorted(str(digest_of(root.public_bytes(Encoding.DER))) for root in authority.roots))

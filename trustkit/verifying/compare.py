@@ -14,11 +14,12 @@ the unsigned ones that the caller chose to tolerate.
 from __future__ import annotations
 
 import hmac
+from collections.abc import Callable
 from dataclasses import KW_ONLY, InitVar, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
-from trustkit.artifact.hashing import Progress, hash_values
+from trustkit.artifact.hashing import Engine, Progress, hash_values
 from trustkit.artifact.manifest import Manifest
 from trustkit.artifact.tree import Tree, scan
 from trustkit.artifact.walk import MAX_FILES
@@ -91,6 +92,7 @@ def verify_tree(
     only: tuple[str, ...] = (),
     ignore_unsigned: bool = False,
     workers: int = 2,
+    engine: Engine | None = None,
     progress: Progress | None = None,
 ) -> Verified:
     """Hold every byte of an artifact against a verified manifest.
@@ -102,6 +104,7 @@ def verify_tree(
         only: Shell patterns of names to compare, the others need not be there; empty means all.
         ignore_unsigned: Tolerate (and report) files nobody signed.
         workers: Hashing threads.
+        engine: What hashes instead of them.
         progress: Told of every buffer hashed.
 
     Raises:
@@ -109,10 +112,54 @@ def verify_tree(
             or the code of an entry that may not be in an artifact (``symlink``, ``special-file``, ...).
         UsageError: ``no-such-path``, ``nothing-selected``.
     """
-    tree = _scanned(path, signed.manifest, skip, ignore_unsigned=ignore_unsigned)
+    return verify_scanned(
+        partial(scan, path),
+        signed,
+        skip=skip,
+        only=only,
+        ignore_unsigned=ignore_unsigned,
+        workers=workers,
+        engine=engine,
+        progress=progress,
+    )
+
+
+def verify_scanned(
+    scanning: Callable[..., Tree],
+    signed: VerifiedManifest,
+    *,
+    skip: frozenset[str] = frozenset(),
+    only: tuple[str, ...] = (),
+    ignore_unsigned: bool = False,
+    workers: int = 2,
+    engine: Engine | None = None,
+    progress: Progress | None = None,
+) -> Verified:
+    """Do what `verify_tree` does, wherever the artifact lies.
+
+    Args:
+        scanning: Opens it when called with the rules that `trustkit.artifact.tree.scan` takes.
+        signed: What it must be.
+        skip: As for `verify_tree`.
+        only: As for `verify_tree`.
+        ignore_unsigned: As for `verify_tree`.
+        workers: As for `verify_tree`.
+        engine: As for `verify_tree`; needed where the files are on no disk here.
+        progress: Told of what was hashed.
+
+    Raises:
+        VerificationError, UsageError: As `verify_tree`.
+    """
+    tree = _scanned(scanning, signed.manifest, skip, ignore_unsigned=ignore_unsigned)
     try:
         return _compared(
-            tree, signed, only, ignore_unsigned=ignore_unsigned, workers=workers, progress=progress
+            tree,
+            signed,
+            only,
+            ignore_unsigned=ignore_unsigned,
+            workers=workers,
+            engine=engine,
+            progress=progress,
         )
     except BaseException:
         tree.close()
@@ -136,7 +183,7 @@ def match_tree(path: Path, signed: VerifiedManifest, *, skip: frozenset[str] = f
         VerificationError: As `verify_tree`, but for what hashing finds.
         UsageError: ``no-such-path``.
     """
-    tree = _scanned(path, signed.manifest, skip)
+    tree = _scanned(partial(scan, path), signed.manifest, skip)
     try:
         listing_of(tree, signed.manifest, (), ignore_unsigned=False)
     except BaseException:
@@ -145,11 +192,16 @@ def match_tree(path: Path, signed: VerifiedManifest, *, skip: frozenset[str] = f
     return tree
 
 
-def _scanned(path: Path, manifest: Manifest, skip: frozenset[str], *, ignore_unsigned: bool = False) -> Tree:
+def _scanned(
+    scanning: Callable[..., Tree],
+    manifest: Manifest,
+    skip: frozenset[str],
+    *,
+    ignore_unsigned: bool = False,
+) -> Tree:
     most = manifest.file_count + _ROOM
     try:
-        return scan(
-            path,
+        return scanning(
             allow_symlinks=manifest.allow_symlinks,
             ignore=manifest.ignore_paths,
             skip=skip,
@@ -184,13 +236,13 @@ def _compared(
     *,
     ignore_unsigned: bool,
     workers: int,
+    engine: Engine | None,
     progress: Progress | None,
 ) -> Verified:
     listing = listing_of(tree, signed.manifest, only, ignore_unsigned=ignore_unsigned)
     units, parts = listing.units, signed.manifest.columns
-    values = hash_values(
-        tree, units, algorithm=parts.algorithm, sizes=units.sizes, workers=workers, progress=progress
-    )
+    hashing = engine or partial(hash_values, sizes=units.sizes)
+    values = hashing(tree, units, algorithm=parts.algorithm, workers=workers, progress=progress)
     if not hmac.compare_digest(values, parts.values_at(units.indexes)):
         size = SIZES[parts.algorithm]
         found = (values[start : start + size] for start in range(0, len(values), size))

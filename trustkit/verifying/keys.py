@@ -2,7 +2,10 @@
 
 A public key here is trusted because a policy or the caller named it; the
 signatures it is asked about are not. One key has one fingerprint, however its
-file spells it, so that nobody counts twice.
+file spells it, so that nobody counts twice. A key has two spellings in DER, with
+its point whole or compressed, and is compared with them as a whole (RFC 5480,
+sections 2.1.1 and 2.2); what reads all others takes long to load, and only says
+why they are refused.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ import re
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
@@ -23,6 +26,21 @@ _HASHES: dict[str, hashes.HashAlgorithm] = {
     "secp256r1": hashes.SHA256(),
     "secp384r1": hashes.SHA384(),
     "secp521r1": hashes.SHA512(),
+}
+_CURVES = {curve.name: curve for curve in (ec.SECP256R1(), ec.SECP384R1(), ec.SECP521R1())}
+_HEADS = {  # SubjectPublicKeyInfo as far as the point: before a whole one, and before a compressed one
+    "secp256r1": (
+        bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d030107034200"),
+        bytes.fromhex("3039301306072a8648ce3d020106082a8648ce3d030107032200"),
+    ),
+    "secp384r1": (
+        bytes.fromhex("3076301006072a8648ce3d020106052b81040022036200"),
+        bytes.fromhex("3046301006072a8648ce3d020106052b81040022033200"),
+    ),
+    "secp521r1": (
+        bytes.fromhex("30819b301006072a8648ce3d020106052b8104002303818600"),
+        bytes.fromhex("3058301006072a8648ce3d020106052b81040023034400"),
+    ),
 }
 _BLOCK = re.compile(rb"-----BEGIN PUBLIC KEY-----([A-Za-z0-9+/=\s]*)-----END PUBLIC KEY-----")
 
@@ -98,35 +116,73 @@ def public_key_from_pem(pem: bytes, *, what: str) -> PublicKey:
     if len(blocks) != 1 or pem.count(b"-----BEGIN ") != 1:
         raise UsageError("bad-public-key", f"{what} must hold exactly one PEM public key")
     try:
-        key = serialization.load_pem_public_key(pem)
-        given = base64.b64decode(b"".join(blocks[0].split()), validate=True)
-    except UnsupportedAlgorithm:
-        raise _unsupported(what) from None
+        der = base64.b64decode(b"".join(blocks[0].split()), validate=True)
     except ValueError:
-        raise UsageError("bad-public-key", f"{what} is not a PEM public key") from None
-    found = public_key_from(key) if isinstance(key, ec.EllipticCurvePublicKey) else None
-    if found is None:
-        raise _unsupported(what)
-    der = _der(found.key)
-    # Explicit curve parameters and hybrid points are longer or other spellings of the key; only a
-    # compressed point is shorter (RFC 5480, 2.1.1 and 2.2). Parameters that somebody chose are CVE-2020-0601.
-    if given != der and len(given) >= len(der):
-        raise UsageError(
-            "unsupported-key", f"{what} must name its curve (openssl: -ec_param_enc named_curve)"
-        )
-    return found
+        raise _bad(what) from None
+    try:
+        key = _spelled(der)
+    except ValueError:
+        raise _refusal(pem, what) from None
+    return _public_key(key)
 
 
 def public_key_from(key: ec.EllipticCurvePublicKey) -> PublicKey | None:
     """Return the key with its names, or None for a curve that OMS does not have."""
-    if key.curve.name not in _HASHES:
-        return None
-    text = key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-    return PublicKey(key, digest_of(_der(key)), digest_of(text).hex)
+    return _public_key(key) if key.curve.name in _CURVES else None
+
+
+def _public_key(key: ec.EllipticCurvePublicKey) -> PublicKey:
+    der = _der(key)
+    return PublicKey(key, digest_of(der), digest_of(_pem(der)).hex)
+
+
+def _spelled(der: bytes) -> ec.EllipticCurvePublicKey:
+    """Read one of the two spellings; raises ValueError for any other, or for no point of its curve."""
+    for name, (before_whole, before_compressed) in _HEADS.items():
+        curve = _CURVES[name]
+        for head, coordinates in ((before_whole, 2), (before_compressed, 1)):
+            if der.startswith(head) and len(der) == len(head) + 1 + coordinates * _size(curve):
+                return ec.EllipticCurvePublicKey.from_encoded_point(curve, der[len(head) :])
+    raise ValueError("a key that is spelled otherwise")
 
 
 def _der(key: ec.EllipticCurvePublicKey) -> bytes:
-    return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    numbers, size = key.public_numbers(), _size(key.curve)
+    head, _ = _HEADS[key.curve.name]
+    return head + b"\x04" + numbers.x.to_bytes(size, "big") + numbers.y.to_bytes(size, "big")
+
+
+def _size(curve: ec.EllipticCurve) -> int:
+    """Return the length of a coordinate (bytes)."""
+    return (curve.key_size + 7) // 8
+
+
+def _pem(der: bytes) -> bytes:
+    text = base64.b64encode(der)
+    lines = b"".join(text[start : start + 64] + b"\n" for start in range(0, len(text), 64))
+    return b"-----BEGIN PUBLIC KEY-----\n" + lines + b"-----END PUBLIC KEY-----\n"
+
+
+def _refusal(pem: bytes, what: str) -> UsageError:
+    """Say why a key is refused that is spelled in no way of ours."""
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+    try:
+        key = load_pem_public_key(pem)
+    except UnsupportedAlgorithm:
+        return _unsupported(what)
+    except ValueError:
+        return _bad(what)
+    if isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name in _CURVES:
+        # Explicit parameters, which somebody may have chosen (CVE-2020-0601), or a hybrid point.
+        return UsageError(
+            "unsupported-key", f"{what} must name its curve (openssl: -ec_param_enc named_curve)"
+        )
+    return _unsupported(what)
+
+
+def _bad(what: str) -> UsageError:
+    return UsageError("bad-public-key", f"{what} is not a PEM public key")
 
 
 def _unsupported(what: str) -> UsageError:

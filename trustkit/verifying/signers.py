@@ -20,7 +20,6 @@ from trustkit.verifying.authorities import (
     CertificateAuthority,
     KeyAuthority,
     Role,
-    presented_by,
 )
 from trustkit.verifying.keys import Message, public_key_from_pem
 from trustkit.verifying.policy import VerificationPolicy
@@ -146,6 +145,8 @@ def candidates(material: Material, policy: VerificationPolicy, role: Role, *, at
                 "certificate-time-unknown",
                 "a certificate was presented, and no time is known at which it would have to be valid",
             )
+        from trustkit.verifying.presenting import presented_by
+
         presented = presented_by(material)
         for authority in vouching:
             try:

@@ -10,12 +10,16 @@ TYPE_CHECKING = False  # what typing calls by this name
 
 if TYPE_CHECKING:
     from trustkit.workflows.adding import add_signature
+    from trustkit.workflows.kserve import Converted, open_from_kserve, seal_for_kserve
+    from trustkit.workflows.places import default_bundle
     from trustkit.workflows.recipients import Rewrapped, Shredded, rewrap, shred
     from trustkit.workflows.sealed import Opened, Sealed, open_sealed, seal
-    from trustkit.workflows.signed import Signed, default_bundle, sign, signed_statement, verify
+    from trustkit.workflows.signed import Signed, sign, signed_statement
     from trustkit.workflows.unsigned import hashed
+    from trustkit.workflows.verified import verify
 
 __all__ = [
+    "Converted",
     "Opened",
     "Rewrapped",
     "Sealed",
@@ -24,9 +28,11 @@ __all__ = [
     "add_signature",
     "default_bundle",
     "hashed",
+    "open_from_kserve",
     "open_sealed",
     "rewrap",
     "seal",
+    "seal_for_kserve",
     "shred",
     "sign",
     "signed_statement",
@@ -35,10 +41,13 @@ __all__ = [
 
 _ROOMS = {
     "adding": ("add_signature",),
+    "kserve": ("Converted", "open_from_kserve", "seal_for_kserve"),
+    "places": ("default_bundle",),
     "recipients": ("Rewrapped", "Shredded", "rewrap", "shred"),
     "sealed": ("Opened", "Sealed", "open_sealed", "seal"),
-    "signed": ("Signed", "default_bundle", "sign", "signed_statement", "verify"),
+    "signed": ("Signed", "sign", "signed_statement"),
     "unsigned": ("hashed",),
+    "verified": ("verify",),
 }
 
 

@@ -29,7 +29,11 @@ from trustkit.storage.held import Pause, write_held
 from trustkit.verifying.compare import Verified, verify_tree
 from trustkit.verifying.policy import policy_from_keys
 from trustkit.verifying.signers import has_signed
-from trustkit.workflows.signed import AnyPath, Signed, believe, cores, is_bundle, place_of, places_of
+from trustkit.workflows.bundled import is_bundle
+from trustkit.workflows.places import AnyPath, place_of, places_of
+from trustkit.workflows.signed import Signed
+from trustkit.workflows.verified import believe
+from trustkit.workflows.workers import cores
 
 _NAMED = 10
 

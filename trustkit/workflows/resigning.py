@@ -12,7 +12,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from trustkit.artifact import incremental
 from trustkit.artifact.choosing import Way
@@ -25,8 +25,9 @@ from trustkit.errors import TrustkitError
 from trustkit.signing.key import Signer
 from trustkit.storage.local import write_new
 from trustkit.storage.state import KEY, Entropy, machine_key, open_state
-from trustkit.verifying.policy import VerificationPolicy, policy_from_keys
-from trustkit.verifying.verify import verify_manifest
+
+if TYPE_CHECKING:
+    from trustkit.verifying.policy import VerificationPolicy
 
 
 class Again(NamedTuple):
@@ -123,6 +124,9 @@ def memory_of(
         return Memory()
     earlier = None
     if again.previous is not None:  # before the state folder is made: a refusal leaves nothing behind
+        from trustkit.verifying.policy import policy_from_keys
+        from trustkit.verifying.verify import verify_manifest
+
         raw = read_input(again.previous, max_bytes=MAX_BYTES, what="earlier bundle")
         policy = again.policy or policy_from_keys(signer.public_pem())
         earlier = verify_manifest(raw, policy, at=now()).manifest, digest_of(raw)

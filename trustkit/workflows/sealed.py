@@ -24,21 +24,15 @@ from trustkit.errors import LimitError, VerificationError
 from trustkit.signing.key import Signer
 from trustkit.verifying.compare import match_tree
 from trustkit.verifying.policy import VerificationPolicy
+from trustkit.workflows.places import AnyPath, Clock, default_bundle, place_of
 from trustkit.workflows.reading import documents_of
 from trustkit.workflows.recipients import check_apart
-from trustkit.workflows.signed import (
-    AnyPath,
-    Believed,
-    Clock,
-    believe,
-    cores,
-    default_bundle,
-    place_of,
-    signed_statement,
-)
+from trustkit.workflows.signed import signed_statement
+from trustkit.workflows.verified import Believed, believe
+from trustkit.workflows.workers import cores
 
 if TYPE_CHECKING:
-    from trustkit.sealing.descriptor import Descriptor
+    from trustkit.sealing.descriptor import Descriptor, WrapContext
     from trustkit.sealing.keys import Dek
     from trustkit.sealing.recipients import Opener, Recipient
     from trustkit.storage.staging import Staging
@@ -104,6 +98,7 @@ def seal(
             ``recipient-signs``.
         VerificationError: As `verify`; ``line-not-in-policy``, ``file-changed``.
         FormatError: ``bad-line``, ``bad-version``.
+        DeniedError, UnavailableError: What the key service of a recipient says, before anything is sealed.
     """
     from trustkit.sealing.keys import generate_dek
     from trustkit.storage.staging import Staging
@@ -122,12 +117,12 @@ def seal(
         Staging(output, token=entropy(16).hex()) as staging,
     ):
         sealing = _Sealing(believed, tree, staging, dek, entropy)
-        descriptor = sealing.parts(
-            line, version, signer.fingerprint, workers=workers or cores(), progress=progress
-        )
+        context = sealing.context(line, version, signer.fingerprint)
+        wrapped = sealing.wrapped(context, recipients)  # a service may refuse; hours later is too late
+        descriptor = sealing.parts(context, workers=workers or cores(), progress=progress)
         tree.check_unchanged()
-        sealing.documents(descriptor, signer, recipients)
-        staging.publish(**_modes())
+        sealing.documents(descriptor, signer, wrapped)
+        staging.publish(**modes_by_umask())
     size = sum(part.plaintext_length for part in descriptor.parts)
     return Sealed(descriptor, descriptor.manifest_digest, output, len(descriptor.parts), size)
 
@@ -142,22 +137,39 @@ class _Sealing:
     dek: Dek
     entropy: Entropy
 
-    def parts(
-        self, line: str, version: int, publisher_key: Digest, *, workers: int, progress: Progress | None
-    ) -> Descriptor:
-        """Seal every file, and describe what that made."""
+    def context(self, line: str, version: int, publisher_key: Digest) -> WrapContext:
+        """Name a data key and what its wraps are bound to: all of it is known before anything is sealed."""
         from trustkit.attest.predicates.sealed import MAX_PARTS
-        from trustkit.sealing.descriptor import SUITE_FLOE_AES256GCM, Descriptor
+        from trustkit.sealing.descriptor import WrapContext
         from trustkit.sealing.keys import commitment, generate_dek_id
-        from trustkit.storage.sealing_folder import Terms, seal_parts
 
-        manifest = self.believed.signed.manifest
         if len(self.tree.files) > MAX_PARTS:
             raise LimitError("too-many-parts", f"more than {MAX_PARTS} files; seal parts", limit=MAX_PARTS)
-        terms = Terms(line, version, generate_dek_id(self.entropy), manifest.manifest_digest)
+        dek_id = generate_dek_id(self.entropy)
+        return WrapContext(
+            line=line,
+            version=version,
+            dek_id=dek_id,
+            publisher_key=publisher_key,
+            manifest_digest=self.believed.signed.manifest.manifest_digest,
+            key_commitment=commitment(self.dek, dek_id),
+        )
+
+    def wrapped(self, context: WrapContext, recipients: Sequence[Recipient]) -> bytes:
+        """Wrap the data key for all, in a document."""
+        from trustkit.sealing.recipients import wrap_document
+
+        return wrap_document(self.dek, context, recipients)
+
+    def parts(self, context: WrapContext, *, workers: int, progress: Progress | None) -> Descriptor:
+        """Seal every file, and describe what that made."""
+        from trustkit.sealing.descriptor import SUITE_FLOE_AES256GCM, Descriptor
+        from trustkit.storage.sealing_folder import Terms, seal_parts
+
+        terms = Terms(context.line, context.version, context.dek_id, context.manifest_digest)
         parts = seal_parts(
             self.tree,
-            manifest,
+            self.believed.signed.manifest,
             self.staging,
             terms=terms,
             dek=self.dek,
@@ -166,22 +178,21 @@ class _Sealing:
             progress=progress,
         )
         return Descriptor(
-            line=line,
-            version=version,
+            line=context.line,
+            version=context.version,
             suite=SUITE_FLOE_AES256GCM,
             segment_length=terms.parameters.segment_length,
-            dek_id=terms.dek_id,
-            key_commitment=commitment(self.dek, terms.dek_id),
-            publisher_key=publisher_key,
-            manifest_digest=manifest.manifest_digest,
+            dek_id=context.dek_id,
+            key_commitment=context.key_commitment,
+            publisher_key=context.publisher_key,
+            manifest_digest=context.manifest_digest,
             parts=parts,
         )
 
-    def documents(self, descriptor: Descriptor, signer: Signer, recipients: Sequence[Recipient]) -> None:
-        """Sign the descriptor, wrap the key, and put both beside the author's bundle."""
+    def documents(self, descriptor: Descriptor, signer: Signer, wrapped: bytes) -> None:
+        """Sign the descriptor, and put it and the wrapped keys beside the author's bundle."""
         from trustkit.attest.predicates.sealed import statement_of_sealed
         from trustkit.sealing import documents as names
-        from trustkit.sealing.recipients import wrap_document
 
         root_digest = self.believed.signed.manifest.root_digest
         statement = statement_of_sealed(descriptor, root_digest=root_digest)
@@ -191,11 +202,11 @@ class _Sealing:
                 "too-large", f"the descriptor would be larger than {bundles.MAX_BYTES} bytes; seal parts"
             )
         self.staging.write(names.DESCRIPTOR, raw)
-        self.staging.write(names.RECIPIENTS, wrap_document(self.dek, descriptor.context, recipients))
+        self.staging.write(names.RECIPIENTS, wrapped)
         self.staging.write(names.SIGNATURE, self.believed.bundle)
 
 
-def _modes() -> dict[str, int]:
+def modes_by_umask() -> dict[str, int]:
     """What others may do with a folder is said by the caller's umask, here as everywhere."""
     mask = os.umask(0o077)  # there is no way to ask without setting it; for this instant it is stricter
     os.umask(mask)
@@ -275,5 +286,5 @@ def open_sealed(
                 range_bytes=NEAR,
                 progress=progress,
             )
-            staging.publish(**_modes())
+            staging.publish(**modes_by_umask())
     return Opened(signed, output, len(signed.descriptor.parts), size)

@@ -14,6 +14,7 @@ from trustkit.artifact.manifest import Manifest
 from trustkit.artifact.tree import Tree
 from trustkit.digest import Algorithm, digest_of
 from trustkit.workflows.resigning import Memory
+from trustkit.workflows.workers import engine_of
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -25,7 +26,10 @@ _SAMPLES = 5
 
 
 class Asked(NamedTuple):
-    """How a caller wants an artifact hashed; the members are those of `trustkit.workflows.signed.sign`."""
+    """How a caller wants an artifact hashed; the members are those of `trustkit.workflows.signed.sign`.
+
+    The engine is what hashes where files lie on no disk; the one that fits the workers where absent.
+    """
 
     method: Choice
     algorithm: Algorithm
@@ -35,6 +39,7 @@ class Asked(NamedTuple):
     workers: int | Executor
     progress: Progress | None
     clock: Callable[[], float]
+    engine: Engine | None = None
 
 
 class Timed(NamedTuple):
@@ -67,20 +72,12 @@ def timed_manifest(tree: Tree, asked: Asked, memory: Memory) -> Timed:
         ignore_paths=asked.ignored,
         known=known,
         workers=cores,
-        engine=_engine(asked.workers),
+        engine=asked.engine or engine_of(asked.workers),
         progress=asked.progress,
     )
     seconds = asked.clock() - begun
     read = [file.stamp.size for file in tree.files if file.name not in known] if known else sizes
     return Timed(manifest, len(known), savings(way, asked, read, seconds))
-
-
-def _engine(workers: int | Executor) -> Engine | None:
-    if isinstance(workers, int):
-        return None
-    from trustkit.artifact.executors import engine_on  # executors take long to load, and few bring one
-
-    return engine_on(workers)
 
 
 def savings(way: Way, asked: Asked, sizes: Sequence[int], seconds: float) -> dict[str, float]:

@@ -16,7 +16,8 @@ from trustkit.attest.predicates.model_signature import MAX_IGNORES
 from trustkit.attest.predicates.reference import Compat, named_for
 from trustkit.digest import Algorithm
 from trustkit.errors import UsageError
-from trustkit.workflows.signed import AnyPath, cores, default_bundle, place_of
+from trustkit.workflows.places import AnyPath, default_bundle, place_of
+from trustkit.workflows.workers import cores
 
 
 def hashed(

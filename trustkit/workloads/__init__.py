@@ -1,7 +1,8 @@
 """WHO USES a model: any Kubernetes object to model references, as a pure function.
 
-The door is `trustkit.workloads.extract.references`. What models look like is
-data (``table.v1.yaml``); what needs code is a small named resolver in a module
-of its own. Nothing here opens a connection, believes an annotation, or passes
-over what it does not understand: that becomes *unresolved*.
+The door is `trustkit.workloads.extract.references`. Where models lie and what they
+look like is found by shape and by data (``table.v1.yaml``, which
+`trustkit.workloads.extension` lets users add to); what needs code is a small named
+resolver in a module of its own. Nothing here opens a connection, believes an
+annotation, or passes over what it does not understand: that becomes *unresolved*.
 """

@@ -8,10 +8,29 @@ from __future__ import annotations
 
 import re
 
-from trustkit.workloads.grammar import ends_like_weights, from_scheme, named, weight_files
+from trustkit.workloads.grammar import (
+    Named,
+    answers_questions,
+    ends_like_weights,
+    from_scheme,
+    is_pinned,
+    is_service,
+    named,
+    weight_files,
+)
 from trustkit.workloads.line import Line, Word
-from trustkit.workloads.values import Confidence
+from trustkit.workloads.values import MAX_SHOWN, Confidence
 
+_REMOTE = re.compile(
+    r"(?::[a-z0-9]{2,32}(?:,[^:\s]{1,512})?|[A-Za-z0-9][A-Za-z0-9_.-]{0,63}):[^\s:/0-9-][^\s:]{0,1023}"
+)
+"""``remote:bucket/key`` or ``:s3,provider=AWS:bucket``; a number after the colon is a port."""
+_GIVEN = re.compile(
+    r"(?:getenv|environ\.get)\(\s{0,8}[\"']([A-Za-z_]{1,64})[\"']\s{0,8},\s{0,8}[\"']([^\"'\s]{1,512})[\"']"
+    r"|(?<![A-Za-z0-9_])([A-Za-z_]{1,64})[\"']?\s{0,8}[=:]\s{0,8}[\"']([^\"'\s]{1,512})[\"']"
+)
+"""``getenv("MODEL_ID", "org/name")``; ``model="org/name"``; ``"model": "org/name"``."""
+_PULLED = re.compile(r"[\"'](?:name|model|from)[\"']\s{0,8}:\s{0,8}[\"']([^\"']{1,512})[\"']")
 _LOOPBACK = re.compile(r"https?://(?:localhost|127\.[0-9.]{1,11}|\[::1\])(?:[:/]|$)", re.IGNORECASE)
 
 
@@ -23,7 +42,9 @@ def read_addresses(line: Line, taken: set[int]) -> None:
         taken: Positions of words that were read as values of model flags.
     """
     read_code(line)
+    _read_pulls(line)
     _read_storage(line, taken)
+    _read_remotes(line, taken)
     for index, word in enumerate(line.words):
         if index not in taken and word.path:
             _read_weights(word, line)
@@ -47,6 +68,27 @@ def read_code(line: Line) -> None:
                 )
 
 
+def read_file_of_code(text: str, path: str, line: Line) -> None:
+    """A whole file of code: what it gives to names that are called like a model's, beside its calls.
+
+    Args:
+        text: The code, untrusted.
+        path: Where it stands.
+        line: A line without words, to write by.
+    """
+    table = line.notes.table
+    for match in line.notes.find(_GIVEN, text):
+        name, value = match[1] or match[3], match[2] or match[4]
+        role = table.members.role(name).holds
+        found = named(value, table)
+        if role not in {"reference", "flag", "word", "variable"} or found is None:
+            continue
+        if found.strength in {"scheme", "hub"} and not is_service(value, table):
+            line.notes.add(
+                path, found, how="argument", confidence="likely", reason=f"code gives it to {name[:64]}"
+            )
+
+
 def _read_storage(line: Line, taken: set[int]) -> None:
     table = line.notes.table
     initializer = not table.initializers.isdisjoint(line.programs)
@@ -58,6 +100,8 @@ def _read_storage(line: Line, taken: set[int]) -> None:
             continue
         for match in line.notes.find(table.storage_pattern, word.text):
             confidence = _storage(match[0], line, initializer=initializer, downloads=downloads)
+            if confidence == "possible" and _is_written(index, match.start(), line):
+                continue
             if confidence is not None and table.anywhere_pattern.match(match[0]) is None:
                 line.notes.add(
                     word.path,
@@ -68,13 +112,61 @@ def _read_storage(line: Line, taken: set[int]) -> None:
                 )
 
 
+def _is_written(index: int, start: int, line: Line) -> bool:
+    """Say whether the flag before an address says that it is written there, or that it is data."""
+    own = line.words[index].text[:start]
+    flag = own if own.strip("-") else line.words[index - 1].text if index else ""
+    name = flag.lower().replace("_", "-")
+    return any(part in name for part in line.notes.table.flags.quiet)
+
+
+def _read_pulls(line: Line) -> None:
+    """``curl .../api/pull -d '{"model": "llama3"}'``: a server is told to fetch a model."""
+    if not any("/api/pull" in word.text or "/api/create" in word.text for word in line.words):
+        return
+    for word in line.words:
+        for match in _PULLED.finditer(word.text) if word.path else ():
+            found = named(match[1], line.notes.table, scheme="ollama", strict=True)
+            if found is not None:
+                line.notes.add(
+                    word.path,
+                    found,
+                    how="argument",
+                    confidence="certain",
+                    reason="a server is told to fetch it",
+                )
+
+
+def _read_remotes(line: Line, taken: set[int]) -> None:
+    """``rclone copy remote:bucket/key``: storage under a name that the program's configuration gives."""
+    table = line.notes.table
+    if table.remotes.isdisjoint(line.programs):
+        return
+    for index, word in enumerate(line.words):
+        known = _REMOTE.fullmatch(word.text) is not None and table.scheme_of(word.text) is None
+        if not known or index in taken or not word.path:
+            continue
+        text = word.text[:MAX_SHOWN]
+        line.notes.add(
+            word.path,
+            Named(text, "rclone", is_pinned(text, "rclone"), "scheme"),
+            how="argument",
+            confidence="certain" if line.notes.expects else "likely",
+            reason="a remote storage in a command",
+        )
+
+
 def _storage(address: str, line: Line, *, initializer: bool, downloads: bool) -> Confidence | None:
     if initializer or ends_like_weights(address, line.notes.table):
         return "certain"
-    if _LOOPBACK.match(address):  # reaches nothing but the pod itself
-        return "possible" if line.notes.expects else None
+    if _LOOPBACK.match(address) or line.notes.table.is_bare(address):
+        return None  # reaches nothing but the pod itself, or nothing at all
+    if downloads and line.notes.expects and not answers_questions(address):
+        return "likely"
+    if is_service(address, line.notes.table):
+        return None
     hinted = any(hint in address.lower() for hint in line.notes.table.hints)
-    if downloads and (hinted or line.notes.expects):
+    if downloads and hinted:
         return "likely"
     return "possible" if line.notes.expects else None
 

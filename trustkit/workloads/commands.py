@@ -13,7 +13,7 @@ import re
 
 from trustkit.strictjson import Object
 from trustkit.workloads import shell
-from trustkit.workloads.addresses import read_code
+from trustkit.workloads.addresses import read_code, read_file_of_code
 from trustkit.workloads.environment import LETTERS, Variables
 from trustkit.workloads.fields import Field
 from trustkit.workloads.line import Line, Word, basename
@@ -21,6 +21,7 @@ from trustkit.workloads.lines import read_line
 from trustkit.workloads.names import Names
 from trustkit.workloads.notes import Notes
 from trustkit.workloads.pieces import ShellWord
+from trustkit.workloads.places import spot
 from trustkit.workloads.table import Table
 from trustkit.workloads.values import MAX_STRING
 
@@ -33,13 +34,30 @@ _REFERENCE = re.compile(r"\$\(([^)]*)\)")
 _AROUND = "\"'`;|&(){}<>$"
 
 
-def read_commands(container: Object, path: str, variables: Variables, notes: Notes) -> None:
-    """Note every model that a container's command and arguments name."""
-    words = _words(container, path, variables, notes)
+WORDS = ("command", "args")
+"""The members of a container that hold the words of its command line, in their order."""
+
+
+def read_commands(
+    container: Object, path: str, variables: Variables, notes: Notes, *, lists: tuple[str, ...] = WORDS
+) -> None:
+    """Note every model that a container's command and arguments name.
+
+    Args:
+        container: The container, untrusted.
+        path: Where it stands.
+        variables: What it defines.
+        notes: Where to write.
+        lists: Its members that hold words, in their order.
+    """
+    words = _words(container, path, Line([], notes, variables), lists)
     image = container.get("image")
+    name = container.get("name")
     started = (
         () if container.get("command") else program_of(image if isinstance(image, str) else "", notes.table)
     )
+    if not started and isinstance(name, str) and name in notes.table.initializers:
+        started = (name,)  # a controller knows it by its name, and leaves its own out
     script = shell.script_index([word.text for word in words])
     if script is None:
         line = Line([*(Word(text, "") for text in started), *words], notes, variables)
@@ -55,8 +73,59 @@ def read_commands(container: Object, path: str, variables: Variables, notes: Not
     read_line(Line(words[script + 1 :], notes, variables))  # what the script gets as its arguments
 
 
+def read_source(container: Object, path: str, variables: Variables, notes: Notes) -> None:
+    """Note what the text names that a container's command gets as a file: a script of a shell, or code.
+
+    Args:
+        container: The container, untrusted; the text is its member ``source``.
+        path: Where the text stands.
+        variables: What the container defines.
+        notes: Where to write.
+    """
+    source = container.get("source")
+    programs = [basename(text) for text in _strings(container.get("command"))]
+    if not isinstance(source, str):
+        return
+    if len(source) > MAX_STRING:
+        notes.unresolved(path, "", f"a script of more than {MAX_STRING} characters")
+    elif not shell.SHELLS.isdisjoint(programs):
+        read_script(source, path, variables, notes)
+    else:
+        line = Line([Word(source, path)], notes, variables)
+        read_code(line)
+        read_file_of_code(source, path, line)
+
+
+def read_options(text: str, path: str, variables: Variables, notes: Notes) -> None:
+    """Note what a text names that holds options of a program: ``--model org/name --port 1``.
+
+    Args:
+        text: The text, untrusted.
+        path: Where it stands.
+        variables: What is defined where it is used.
+        notes: Where to write.
+    """
+    word = Word(text, path)
+    _read_script(word, Line([word], notes, variables))
+
+
+def read_script(text: str, path: str, variables: Variables, notes: Notes) -> None:
+    """Note every model that a script of a shell names.
+
+    Args:
+        text: The script, untrusted.
+        path: Where it stands.
+        variables: What is defined where it runs.
+        notes: Where to write.
+    """
+    word = Word(text, path)
+    _read_script(word, Line([word], notes, variables, is_script=True))
+
+
 def program_of(image: str, table: Table) -> tuple[str, ...]:
     """Return the program that an image of the table starts by itself."""
+    if table.any_image_pattern.search(image.lower()) is None:
+        return ()
     host, slash, rest = image.split("@", 1)[0].lower().partition("/")
     name = rest if slash and ("." in host or ":" in host) else host + slash + rest
     if not table.image_helpers.isdisjoint(re.split(r"[.:_-]", basename(name))):
@@ -67,7 +136,7 @@ def program_of(image: str, table: Table) -> tuple[str, ...]:
 def serves_models(container: Object, table: Table) -> bool:
     """Say whether a container starts a model server, by its image or by its words."""
     image = container.get("image")
-    if isinstance(image, str) and program_of(image, table):
+    if isinstance(image, str) and not table.remotes.issuperset(program_of(image, table)):
         return True
     texts = [text for part in ("command", "args") for text in _strings(container.get(part))]
     return any(
@@ -81,19 +150,22 @@ def _strings(value: object) -> list[str]:
     return [text for text in value if isinstance(text, str)] if isinstance(value, list) else []
 
 
-def _words(container: Object, path: str, variables: Variables, notes: Notes) -> list[Word]:
+def _words(container: Object, path: str, line: Line, lists: tuple[str, ...]) -> list[Word]:
+    notes, variables = line.notes, line.variables
     words: list[Word] = []
-    for part in ("command", "args"):
+    for part in lists:
         entries = container.get(part)
         if entries is None:
             continue
         if not isinstance(entries, list):
-            notes.unresolved(f"{path}.{part}", "", f"{part} is no list of words")
+            notes.unresolved(spot(path, part), "", f"{part[:64]} is no list of words")
             continue
         for index, entry in enumerate(entries):
-            place = f"{path}.{part}[{index}]"
+            place = f"{spot(path, part)}[{index}]"
             if not isinstance(entry, str) or len(entry) > MAX_STRING:
-                notes.unresolved(place, "", f"a word of {part} is no text of at most {MAX_STRING} characters")
+                notes.unresolved(
+                    place, "", f"a word of {part[:64]} is no text of at most {MAX_STRING} characters"
+                )
                 continue
             words.append(_expanded(entry, place, variables))
             notes.spend(len(words[-1].text) // LETTERS)

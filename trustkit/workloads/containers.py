@@ -7,19 +7,24 @@ in the next container of the pod is no answer (a decoy costs one line).
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from trustkit.strictjson import Object, Value
 from trustkit.workloads.accelerators import container_asks, device_volumes, pod_asks
-from trustkit.workloads.commands import program_of, read_commands, serves_models
+from trustkit.workloads.commands import (
+    WORDS,
+    program_of,
+    read_commands,
+    read_options,
+    read_source,
+    serves_models,
+)
 from trustkit.workloads.environment import Variables, read_environment, variables_of
 from trustkit.workloads.grammar import Named, is_pinned, lies_below
 from trustkit.workloads.notes import Notes
 from trustkit.workloads.sidecars import bears_our_name, mounted_by, sidecars_of
-from trustkit.workloads.values import MAX_SHOWN
-
-CONTAINER_LISTS = ("initContainers", "containers", "ephemeralContainers")
-"""Every list of containers a pod has; a new one must be added here (CVE-2023-2727 class)."""
+from trustkit.workloads.values import CONTAINER_LISTS, MAX_SHOWN
 
 _HOOKS = (
     "lifecycle.postStart.exec",
@@ -29,6 +34,11 @@ _HOOKS = (
     "readinessProbe.exec",
 )
 """Commands that the kubelet runs inside a container, beside its own."""
+_GOES_ON = re.compile(r"[A-Za-z0-9_.-]")
+_LONGEST_OUTPUT = 1024
+"""Longest path of a published model (characters); ours are shorter by far."""
+_SAYS = re.compile(r"\.(?:args\[|command\[|env\[|image)")
+"""What a container says itself: its words, its variables, its image."""
 
 
 @dataclass(slots=True)
@@ -43,6 +53,8 @@ class Container:
         asks: Whether it asks for an accelerator.
         serves: Whether it starts a model server, as far as its image and its words say.
         published: Folders it mounts that a sidecar of ours publishes.
+        words: Its members that hold words of its command line, in order.
+        alone: Whether it is no entry of a pod's list, but stands in a custom resource by itself.
         answers: Whether it must name a model.
     """
 
@@ -53,6 +65,8 @@ class Container:
     asks: bool
     serves: bool
     published: tuple[str, ...]
+    words: tuple[str, ...] = WORDS
+    alone: bool = False
     answers: bool = False
 
     def read(self, notes: Notes) -> None:
@@ -60,48 +74,58 @@ class Container:
         image = self.body.get("image")
         notes.published = self.published
         notes.strict = self.asks or self.serves
+        notes.downloads = isinstance(image, str) and "download" in image.rsplit("/", 1)[-1]
         notes.serves = isinstance(image, str) and not notes.table.tools.issuperset(
             program_of(image, notes.table)
         )
         read_environment(self.path, self.variables, notes)
-        read_commands(self.body, self.path, self.variables, notes)
+        read_commands(self.body, self.path, self.variables, notes, lists=self.words)
         self.answers = self.asks or notes.serves
+        if self.alone:  # it may be the script of a step of a workflow
+            read_source(self.body, f"{self.path}.source", self.variables, notes)
         for place in _HOOKS:
             hook: Value = self.body
             for step in place.split("."):
                 hook = hook.get(step) if isinstance(hook, dict) else None
             if isinstance(hook, dict):
                 read_commands({"command": hook.get("command")}, f"{self.path}.{place}", self.variables, notes)
-        if isinstance(image, str) and any(part in image for part in notes.table.model_images):
+        if isinstance(image, str) and notes.table.is_model_image(image):
             found = Named(image[:MAX_SHOWN], "oci", is_pinned(image, "oci"), "image")
             why = "an image that carries weights"
             notes.add(f"{self.path}.image", found, how="image", confidence="certain", reason=why)
-        notes.published, notes.strict, notes.serves = (), False, False
+        for name, value in self.variables.known.items():
+            if "--" in value:
+                read_options(value, self.variables.places[name], self.variables, notes)
+        notes.published, notes.strict, notes.serves, notes.downloads = (), False, False, False
 
-    def has_answered(self, notes: Notes, volumes: dict[str, str]) -> bool:
-        """Say whether it names a model itself, or mounts a volume that does, or is unresolved already."""
-        own = tuple(f"{self.path}.{part}" for part in ("args[", "command[", "env[", "image"))
-        mounted = tuple(volumes[name] for name in mounted_by([self.body]) if name in volumes)
-        if any(
-            model.path.startswith(own + mounted) for model in notes.models if model.confidence != "possible"
-        ) or any(place.path.startswith(f"{self.path}.") for place in notes.open_places):
+    def has_answered(
+        self, said: frozenset[str], volumes: dict[str, str], *, check: Callable[[], None]
+    ) -> bool:
+        """Say whether it names a model itself, or mounts a volume that does, or is unresolved already.
+
+        Args:
+            said: What of the object has named a model, or is unresolved.
+            volumes: Where each volume of the pod stands, by its name.
+            check: Called again and again; raises once the time is over.
+        """
+        if self.path in said or any(volumes.get(name) in said for name in mounted_by([self.body])):
             return True
-        folders = "|".join(re.escape(folder) for folder in self.published)
-        return bool(folders) and any(
-            re.search(rf"(?:{folders})(?![A-Za-z0-9_.-])", text) for text in _texts(self.body, self.variables)
-        )
+        texts = _texts(self.body, self.variables)
+        return any(_names(folder, text, check) for folder in self.published for text in texts)
 
 
 def containers_of(spec: Object, at: str, notes: Notes) -> list[Container]:
     """Return every container of every list; what is no object is no container."""
     devices = device_volumes(spec, notes.table)
-    published = tuple(sidecar.output for sidecar in sidecars_of(spec) if sidecar.output)
+    outputs = (sidecar.output for sidecar in sidecars_of(spec))
+    published = tuple(output for output in outputs if 0 < len(output) <= _LONGEST_OUTPUT)
     found = []
     for name in CONTAINER_LISTS:
         entries = spec.get(name)
         for index, body in enumerate(entries if isinstance(entries, list) else ()):
             if not isinstance(body, dict):
                 continue
+            notes.check()
             path = f"{at}.{name}[{index}]"
             variables = variables_of(body, path, notes)
             found.append(
@@ -119,17 +143,99 @@ def containers_of(spec: Object, at: str, notes: Notes) -> list[Container]:
     return found
 
 
-def demand_models(spec: Object, at: str, containers: list[Container], notes: Notes) -> None:
-    """Note the containers, or the pod, that must name a model and name none."""
+def container_alone(
+    body: Object, path: str, notes: Notes, *, words: tuple[str, ...], environment: tuple[str, ...]
+) -> Container:
+    """Return a container that stands in a custom resource by itself, with members of names of their own.
+
+    Args:
+        body: The container, untrusted.
+        path: Where it stands.
+        notes: Where the work is counted.
+        words: Its members that hold words of its command line.
+        environment: Its members that hold variables.
+    """
+    variables = variables_of(body, path, notes, lists=environment)
+    return Container(
+        path,
+        body,
+        variables,
+        ours=False,
+        asks=container_asks(body, variables, frozenset(), notes.table),
+        serves=serves_models(body, notes.table),
+        published=(),
+        words=tuple(sorted(words, key=_command_first)),
+        alone=True,
+    )
+
+
+def _command_first(member: str) -> bool:
+    return member != WORDS[0]
+
+
+def demand_models(
+    spec: Object, at: str, containers: list[Container], notes: Notes, *, said: frozenset[str]
+) -> None:
+    """Note the containers, or the pod, that must name a model and name none.
+
+    Args:
+        spec: Of the pod, untrusted.
+        at: Where it stands.
+        containers: Its containers, read.
+        notes: Where to write.
+        said: What `said_by` says.
+    """
     volumes = _volumes(spec, at)
     for container in containers:
-        if container.answers and not container.has_answered(notes, volumes):
-            code = "unresolved-gpu" if container.asks else "unresolved-model"
-            what = "asks for an accelerator" if container.asks else "serves models"
-            notes.unresolved(container.path, "", f"the container {what} and names no model itself", code=code)
+        notes.check()
+        if container.answers and not container.has_answered(said, volumes, check=notes.check):
+            unanswered(container, notes)
     named = any(model.confidence != "possible" for model in notes.models)
     if pod_asks(spec, notes.table) and not named and not notes.open_places:
         notes.unresolved(at, "", "the pod asks for an accelerator and names no model", code="unresolved-gpu")
+
+
+def unanswered(container: Container, notes: Notes) -> None:
+    """Note a container that must name a model and names none."""
+    code = "unresolved-gpu" if container.asks else "unresolved-model"
+    what = "asks for an accelerator" if container.asks else "serves models"
+    notes.unresolved(container.path, "", f"the container {what} and names no model itself", code=code)
+
+
+def said_by(notes: Notes) -> frozenset[str]:
+    """Return every place of a container or volume that names a model, or in which something is unresolved."""
+    said: set[str] = set()
+    for model in notes.models:
+        if model.confidence != "possible":
+            said.update(_holders(model.path, any_member=False))
+    for place in notes.open_places:
+        said.update(_holders(place.path, any_member=True))
+    return frozenset(said)
+
+
+def _holders(path: str, *, any_member: bool) -> Iterator[str]:
+    """Every entry of a list that a place lies in; a container only if it speaks for itself."""
+    at = path.find("]")
+    while at >= 0:
+        entry = path[: at + 1]
+        if any_member or _SAYS.match(path, at + 1) or entry.rpartition("[")[0].endswith(".volumes"):
+            yield entry
+        at = path.find("]", at + 1)
+
+
+def _names(folder: str, text: str, check: Callable[[], None]) -> bool:
+    """Say whether a text holds a folder's path, whole.
+
+    By hand, because both are untrusted: a regular expression would compare all of a long folder at every
+    place of a long text, and no clock is looked at meanwhile.
+    """
+    place = text.find(folder)
+    while place >= 0:
+        check()
+        if _GOES_ON.match(text, place + len(folder)) is None:
+            return True
+        place = text.find(folder, place + 1)
+    return False
 
 
 def _mounted(body: Object, published: tuple[str, ...]) -> tuple[str, ...]:
@@ -148,7 +254,7 @@ def _volumes(spec: Object, at: str) -> dict[str, str]:
     volumes = spec.get("volumes")
     entries = volumes if isinstance(volumes, list) else []
     return {
-        str(entry.get("name")): f"{at}.volumes[{index}]."
+        str(entry.get("name")): f"{at}.volumes[{index}]"
         for index, entry in enumerate(entries)
         if isinstance(entry, dict)
     }

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 
 from trustkit.strictjson import Object, Value
 from trustkit.workloads import embedded
-from trustkit.workloads.grammar import ends_like_weights, named, weight_files
+from trustkit.workloads.grammar import ends_like_weights, is_service, named, weight_files
 from trustkit.workloads.notes import Notes
+from trustkit.workloads.places import spot
 from trustkit.workloads.values import MAX_STRING, Confidence
 
 LETTERS = 256
@@ -33,6 +34,7 @@ class Variables:
         known: Literal values by name, already expanded.
         places: Where each name is defined.
         indirect: Names whose value lies elsewhere, with where it lies.
+        partial: Those of them of which only a part lies elsewhere, with that part as it is written.
         tame: Those of them that can be no flag and no more than one word, such as the pod's address.
         open_ended: Whether ``envFrom`` may define or change any name.
     """
@@ -40,6 +42,7 @@ class Variables:
     known: dict[str, str] = field(default_factory=dict)
     places: dict[str, str] = field(default_factory=dict)
     indirect: dict[str, str] = field(default_factory=dict)
+    partial: dict[str, str] = field(default_factory=dict)
     tame: set[str] = field(default_factory=set)
     open_ended: bool = False
 
@@ -76,60 +79,85 @@ class Variables:
         return "".join(parts) + text[at:], tuple(missing)
 
 
-def variables_of(container: Object, path: str, notes: Notes) -> Variables:
+def variables_of(
+    container: Object, path: str, notes: Notes, *, lists: tuple[str, ...] = ("env",)
+) -> Variables:
     """Read the names a container defines; malformed entries define nothing.
+
+    Args:
+        container: The container, untrusted.
+        path: Where it stands.
+        notes: Where the work is counted.
+        lists: Its members that hold variables.
 
     Raises:
         LimitError: ``too-many-words``: together they expand to more than is read.
     """
     found = Variables(open_ended=bool(container.get("envFrom")))
-    entries = container.get("env")
-    for index, entry in enumerate(entries if isinstance(entries, list) else ()):
-        if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
+    for member in lists:
+        entries = container.get(member)
+        start = spot(path, member)
+        if not isinstance(entries, list):
             continue
-        name, value = str(entry["name"]), entry.get("value")
-        found.places[name] = f"{path}.env[{index}].value"
+        notes.spend(len(entries))
+        for index, entry in enumerate(entries):
+            if isinstance(entry, dict) and isinstance(entry.get("name"), str):
+                _define(entry, f"{start}[{index}].value", found, notes)
+    return found
+
+
+def _define(entry: Object, place: str, found: Variables, notes: Notes) -> None:
+    """Take one entry; it replaces an earlier one of its name."""
+    notes.check()
+    name, value = str(entry["name"]), entry.get("value")
+    if name in found.places:
         found.known.pop(name, None)
         found.indirect.pop(name, None)
+        found.partial.pop(name, None)
         found.tame.discard(name)
-        source = entry.get("valueFrom")
-        if source:
-            found.indirect[name] = _source(source)
-            if _is_tame(source):
-                found.tame.add(name)
-        elif isinstance(value, str) and len(value) <= MAX_STRING:
-            expanded, missing = found.expand(value)
-            notes.spend(1 + len(expanded) // LETTERS)
-            if missing:
-                found.indirect[name] = f"the undefined variable {missing[0]}"
-            else:
-                found.known[name] = expanded
-        elif value is None and "value" not in entry:
-            found.known[name] = ""
+    found.places[name] = place
+    source = entry.get("valueFrom")
+    if source:
+        found.indirect[name] = _source(source)
+        if _is_tame(source):
+            found.tame.add(name)
+    elif isinstance(value, str) and len(value) < LETTERS and "$" not in value:
+        found.known[name] = value
+    elif isinstance(value, str) and len(value) <= MAX_STRING:
+        expanded, missing = found.expand(value)
+        notes.spend(len(expanded) // LETTERS)
+        if missing:
+            found.indirect[name] = f"the undefined variable {missing[0]}"
+            found.partial[name] = expanded
         else:
-            found.indirect[name] = "a value that is no short text"
-    return found
+            found.known[name] = expanded
+    elif value is None and "value" not in entry:
+        found.known[name] = ""
+    else:
+        found.indirect[name] = "a value that is no short text"
 
 
 def read_environment(path: str, variables: Variables, notes: Notes) -> None:
     """Note every variable that names a model, and every one that should and cannot be read."""
     table = notes.table
     for name, place in variables.places.items():
-        wanted = name in table.value_variables or name.endswith(table.variable_suffixes)
+        wanted = name in table.variables.value or name.endswith(table.variables.suffixes)
         if name in variables.indirect:
-            if wanted or name in table.json_variables:
+            if wanted or name in table.variables.json:
                 notes.unresolved(
                     place, name, f"the variable {name} takes its value from {variables.indirect[name]}"
                 )
+                if "/" in variables.partial.get(name, ""):
+                    _noted(variables.partial[name], place, notes, name, certain=True)
             continue
         value = variables.known[name]
-        if name in table.json_variables:
+        if name in table.variables.json:
             embedded.read(value, place, notes, how="environment", reason=f"JSON in the variable {name}")
         elif wanted:
             _model_variable(name, value, place, notes)
-        elif name in table.cache_variables and named(value, table) is not None:
-            _noted(value, place, notes, name, certain=False)
-        else:
+        elif name.endswith(table.variables.likely):
+            _likely_variable(name, value, place, notes)
+        elif "." in value or ":" in value:  # else it is neither the name of a file nor an address
             _other_variable(name, value, place, notes)
     if variables.open_ended and notes.expects:
         notes.unresolved(
@@ -147,9 +175,28 @@ def _model_variable(name: str, value: str, place: str, notes: Notes) -> None:
     if found is None:
         return
     plain = found.strength == "name"
-    if plain and name in notes.table.name_variables and not notes.strict:
+    if plain and name in notes.table.variables.names and not notes.strict:
         return
     _noted(value, place, notes, name, certain=not plain or notes.expects)
+
+
+def _is_served(name: str, notes: Notes) -> bool:
+    """Say whether a variable holds the name that a server gives to its model."""
+    flag = name.lower().replace("_", "-")
+    return any(flag.endswith(known) for known in notes.table.flags.names)
+
+
+def _likely_variable(name: str, value: str, place: str, notes: Notes) -> None:
+    """A variable that is called like a model's: one if its value looks like a reference."""
+    found = None if _is_served(name, notes) else named(value, notes.table)
+    if (
+        found is not None
+        and found.strength in {"scheme", "hub", "image"}
+        and not is_service(value, notes.table)
+    ):
+        _noted(value, place, notes, name, certain=True)
+    else:
+        _other_variable(name, value, place, notes)
 
 
 def _noted(value: str, place: str, notes: Notes, name: str, *, certain: bool) -> None:
@@ -164,8 +211,12 @@ def _noted(value: str, place: str, notes: Notes, name: str, *, certain: bool) ->
 def _other_variable(name: str, value: str, place: str, notes: Notes) -> None:
     """A variable nobody lists: a model only if its value says so by itself."""
     table = notes.table
-    for match in notes.find(table.storage_pattern, value):
+    for match in notes.find(table.storage_pattern, value) if ":" in value else ():
         found = named(match[0], table)
+        if is_service(match[0], table) or any(
+            part in name.lower().replace("_", "-") for part in table.flags.quiet
+        ):
+            continue
         if found is not None and (ends_like_weights(match[0], table) or notes.expects):
             sure = ends_like_weights(match[0], table)
             notes.add(

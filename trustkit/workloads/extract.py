@@ -1,45 +1,47 @@
 """The one extractor: any Kubernetes object in, every model it names out. Pure.
 
-    1. The kind says where the pod lies; a kind nobody listed is unresolved.
-    2. Accelerators, model servers and our own sidecars set the scene.
-    3. Every container of every list (init, native sidecars, ephemeral): environment, command, image.
-    4. Every volume.
-    5. Every string of the object: addresses that are models wherever they stand.
-    6. A container that asks for an accelerator, or serves models, and names none itself is unresolved.
+    1. One walk finds pods, containers, members and texts by their shape, whatever the kind (`scan`).
+    2. Texts that are documents themselves are walked in the same way (`documents`).
+    3. Every container of every list (init, native sidecars, ephemeral), and every one that stands
+       alone: environment, command, image. Every volume. Accelerators, model servers and our own
+       sidecars set the scene.
+    4. Members whose names say that they name a model, and the places of the kind's row (`members`).
+    5. Every text of the object: addresses that are models wherever they stand.
+    6. A container that asks for an accelerator, or serves models, and names none itself is unresolved;
+       so is an object of a kind that serves models and names none, and a kind that nobody listed.
 
 Bypasses of peers were coverage errors, not cryptography (facts: threats, 9):
-so step 5 walks what steps 3 and 4 have no row for.
+so steps 1 and 5 find what steps 3 and 4 have no row for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 
-from trustkit.errors import LimitError
 from trustkit.strictjson import Object, Value
-from trustkit.workloads.accelerators import pod_asks
-from trustkit.workloads.containers import CONTAINER_LISTS, Container, containers_of, demand_models
-from trustkit.workloads.grammar import from_scheme
+from trustkit.workloads.bases import merged
+from trustkit.workloads.documents import read_documents, read_scripts
+from trustkit.workloads.groups import demand, groups_of, read_group
+from trustkit.workloads.kinds import UNKNOWN, Kind
+from trustkit.workloads.members import read_members, read_places
 from trustkit.workloads.notes import Notes
-from trustkit.workloads.sidecars import PREFIX, mounted_by
+from trustkit.workloads.scan import FAR, Around, Scan
 from trustkit.workloads.table import Table, default_table
-from trustkit.workloads.values import MAX_DEPTH, Extraction, How
-from trustkit.workloads.volumes import read_volumes
-
-_OFTEN = 256
-"""Members of one list or object between two looks at the clock."""
-_MISSING = object()
+from trustkit.workloads.texts import read_texts
+from trustkit.workloads.values import Extraction
+from trustkit.workloads.volumes import read_sources
 
 
 def _no_deadline() -> None:
     """Let an object be read for as long as it takes."""
 
 
-_WHERE: dict[str, How] = {"annotations": "annotation", "labels": "annotation", "volumes": "volume"}
-
-
 def references(
-    untrusted: Object, *, table: Table | None = None, check: Callable[[], None] = _no_deadline
+    untrusted: Object,
+    *,
+    table: Table | None = None,
+    check: Callable[[], None] = _no_deadline,
+    bases: Mapping[str, Object] | None = None,
 ) -> Extraction:
     """Return every model that a Kubernetes object names, and every place that cannot be read.
 
@@ -47,34 +49,49 @@ def references(
         untrusted: The object as parsed JSON; any shape is survived.
         table: How models are named; the one of this package by default.
         check: Called again and again while the object is read; raises once the time is over.
+        bases: What the object may be merged with, by name; one that it names and is not here is unresolved.
 
     Raises:
         LimitError: ``too-many-references``, ``too-many-words`` or ``too-deep``.
     """
     table = table or default_table()
-    where = table.kinds.get(_kind(untrusted), _MISSING)
-    pod, path = _pod(untrusted, where)
-    spec = _object(pod.get("spec")) if where is not None else {}
-    at = f"{path}.spec" if path else "spec"
+    name = _kind(untrusted)
+    kind = table.kinds.get(name, UNKNOWN)
+    if kind.bases and bases:
+        untrusted = merged(untrusted, bases)
     notes = Notes(table, check=check)
-    containers = containers_of(spec, at, notes)
-    gpu = pod_asks(spec, table) or any(container.asks for container in containers)
-    notes.expects = gpu or any(container.serves for container in containers)
-    if where is _MISSING:
-        notes.unresolved("kind", _kind(untrusted), "this kind of object is not in the table of workloads")
-    if where is not None:
-        _read_pod(spec, at, containers, notes)
-    _read_everywhere(untrusted, notes)
-    if where is not None:
-        demand_models(spec, at, containers, notes)
+    scan = Scan(table, check)
+    scan.walk(_read(untrusted), "", Around(hint=_hint(name, table)))  # steps 1 and 2
+    read_documents(untrusted, kind, scan, notes)
+    pod, path = _pod(untrusted, kind)
+    groups = groups_of(scan, _object(pod.get("spec")) if kind.pod is not None else None, path, notes)
+    if kind is UNKNOWN:
+        notes.unresolved("kind", name, "this kind of object is not in the table of workloads")
+    for group in groups:  # step 3
+        read_group(group, notes, expects=kind.serves)
+    notes.expects = kind.serves or any(group.expects for group in groups)
+    if name == "v1/PersistentVolume":
+        read_sources(untrusted.get("spec"), "spec", notes)
+    before = len(notes.models)
+    read_scripts(untrusted, kind, notes)
+    if not kind.quiet:
+        read_members(scan.members, kind, notes)  # step 4
+    read_places(untrusted, kind, notes)
+    said = any(model.confidence != "possible" for model in notes.models[before:])
+    read_texts(scan.texts, notes, quiet=kind.quiet)  # step 5
+    if not kind.template and not (said and not kind.plain):  # step 6
+        demand(groups, notes)
+    if kind.serves and not notes.models and not notes.open_places:
+        notes.unresolved("spec", "", "an object of this kind serves a model, and this one names none")
+    gpu = any(group.asks for group in groups)
     return Extraction(notes.models, notes.open_places, gpu, _reserved(untrusted, pod, table))
 
 
 def pod_of(untrusted: Object, *, table: Table | None = None) -> Object:
     """Return the pod or pod template inside an object: its ``metadata`` and ``spec``; empty if none."""
     table = table or default_table()
-    where = table.kinds.get(_kind(untrusted))
-    return {} if where is None else _pod(untrusted, where)[0]
+    kind = table.kinds.get(_kind(untrusted), UNKNOWN)
+    return {} if kind.pod is None else _pod(untrusted, kind)[0]
 
 
 def _kind(untrusted: Object) -> str:
@@ -86,109 +103,31 @@ def _kind(untrusted: Object) -> str:
     return f"{group}/{kind}"[:512]
 
 
-def _pod(untrusted: Object, where: object) -> tuple[Object, str]:
-    if not isinstance(where, str) or not where:
+def _pod(untrusted: Object, kind: Kind) -> tuple[Object, str]:
+    if not kind.pod:
         return untrusted, ""
     value: Value = untrusted
-    for step in where.split("."):
+    for step in kind.pod.split("."):
         value = _object(value).get(step)
-    return _object(value), where
+    return _object(value), kind.pod
 
 
 def _object(value: Value) -> Object:
     return value if isinstance(value, dict) else {}
 
 
-def _read_pod(spec: Object, at: str, containers: list[Container], notes: Notes) -> None:
-    if not spec:
-        notes.unresolved(at, "", "there is no pod spec where this kind keeps it")
-    for name in CONTAINER_LISTS:
-        entries = spec.get(name)
-        if entries is not None and not _is_list_of_objects(entries):
-            notes.unresolved(f"{at}.{name}", "", f"{name} is no list of containers")
-    # Ours, or a decoy: its reference is found by the walk, and admission compares it whole.
-    others = [container for container in containers if not container.ours]
-    for container in others:
-        container.read(notes)
-    ours = frozenset(name for name in _volume_names(spec) if name.startswith(PREFIX))
-    read_volumes(spec, at, notes, ours=ours - mounted_by([container.body for container in others]))
-
-
-def _is_list_of_objects(value: Value) -> bool:
-    return isinstance(value, list) and all(isinstance(entry, dict) for entry in value)
-
-
-def _volume_names(spec: Object) -> list[str]:
-    volumes = spec.get("volumes")
-    entries = volumes if isinstance(volumes, list) else []
-    return [
-        str(entry["name"])
-        for entry in entries
-        if isinstance(entry, dict) and isinstance(entry.get("name"), str)
-    ]
-
-
-def _read_everywhere(untrusted: Object, notes: Notes) -> None:
-    """Walk every string but those of ``status`` and ``managedFields``, which no workload reads."""
-    notes.check()
+def _read(untrusted: Object) -> Object:
+    """The object without ``status`` and ``managedFields``, which no workload reads."""
     read = {key: value for key, value in untrusted.items() if key != "status"}
     metadata = _object(read.get("metadata"))
     if metadata:
         read["metadata"] = {name: item for name, item in metadata.items() if name != "managedFields"}
-    _walk(read, "", "field", notes, depth=0)
+    return read
 
 
-def _walk(value: list[Value] | Object, path: str, how: How, notes: Notes, *, depth: int) -> None:
-    """Look at every string and key; a path is only spelled out on the way to something."""
-    if depth > MAX_DEPTH:
-        raise LimitError("too-deep", f"the object nests deeper than {MAX_DEPTH} levels", limit=MAX_DEPTH)
-    notes.check()
-    members: Iterable[tuple[str | int, Value]] = (
-        enumerate(value) if isinstance(value, list) else value.items()
-    )
-    for number, (key, item) in enumerate(members, 1):
-        if number % _OFTEN == 0:
-            notes.check()
-        if isinstance(key, str):
-            _string(key, path, key, how=how, notes=notes)
-            if how == "annotation" and key in notes.table.ignored_annotations:
-                continue
-        if isinstance(item, str):
-            _string(item, path, key, how=how, notes=notes)
-        elif isinstance(item, list | dict):
-            _walk(item, _spot(path, key), _WHERE.get(str(key), how), notes, depth=depth + 1)
-
-
-def _spot(path: str, key: str | int) -> str:
-    if isinstance(key, int):
-        return f"{path}[{key}]"
-    if "." in key or "/" in key:
-        return f'{path}["{key}"]'
-    return f"{path}.{key}" if path else key
-
-
-def _string(text: str, path: str, key: str | int, *, how: How, notes: Notes) -> None:
-    if ":/" not in text:  # every row of the table that counts anywhere holds it
-        return
-    for match in notes.find(notes.table.anywhere_pattern, text):
-        place = _spot(path, key)
-        found = from_scheme(match[0].rstrip(".:"), notes.table)
-        notes.add(
-            place,
-            found,
-            how=_in_container(place, how),
-            confidence="possible" if how == "annotation" else "certain",
-            reason=f"a {found.scheme} address",
-        )
-
-
-def _in_container(path: str, how: How) -> How:
-    """Say more precisely what a field is, from its path."""
-    if how != "field":
-        return how
-    if ".args[" in path or ".command[" in path:
-        return "argument"
-    return "environment" if ".env[" in path else "field"
+def _hint(name: str, table: Table) -> int:
+    """A kind that speaks of models makes its members speak of them too."""
+    return FAR + 1 if table.members.role(name.rpartition("/")[2]).hint else 0
 
 
 def _reserved(untrusted: Object, pod: Object, table: Table) -> tuple[str, ...]:

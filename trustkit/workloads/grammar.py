@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -29,6 +30,11 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}")
 _NOT_A_MODEL = frozenset(("", "-", "true", "false", "auto", "none", "null", "default", "yes", "no", "all"))
 _PARTS = re.compile(r"[^\s\"'`<>|;&(){}\[\]\\,=]+")
 _HOST = re.compile(r"[a-z][a-z0-9+.-]{0,31}://[^/]*|[^/]*@[^/]*|[a-z0-9-]+(?:\.[a-z0-9-]+){2,}(?::[0-9]+)?")
+_API = re.compile(
+    r"(?:[a-z0-9_-]{1,32}/)?v[0-9](?:(?:alpha|beta)[0-9]?)?/(?:models|health)(?:[/:?]|$)"
+    r"|(?:health|healthz|livez|readyz|ready|ping|metrics|version)/?$"
+)
+"""Where servers answer: for the models they have, ``v1/models``, and for how they are, ``healthz``."""
 _PATH_STARTS = ("/", "./", "../", "~/")
 
 
@@ -75,14 +81,12 @@ def from_scheme(text: str, table: Table) -> Named:
     return _named(cleaned(text), table.scheme_of(text) or "unknown", "scheme")
 
 
-def own_references(text: str, table: Table) -> list[tuple[int, int, str]]:
-    """Return start, end and text of every ``trust://`` reference in a string, as the extractor reads them."""
-    found = []
+def own_references(text: str, table: Table) -> Iterator[tuple[int, int, str]]:
+    """Yield start, end and text of every ``trust://`` reference in a string, as the extractor reads them."""
     for match in table.anywhere_pattern.finditer(text):
         reference = match[0].rstrip(".:")
         if table.scheme_of(reference) == "trust":
-            found.append((match.start(), match.start() + len(reference), reference))
-    return found
+            yield match.start(), match.start() + len(reference), reference
 
 
 def is_pinned(reference: str, scheme: str) -> bool:
@@ -104,7 +108,7 @@ def ends_like_weights(text: str, table: Table) -> bool:
 
 def weight_files(untrusted: str, table: Table) -> list[Named]:
     """Return the parts of a text that are names of files of weights; addresses have patterns of their own."""
-    if not table.weights_pattern.search(untrusted):
+    if "." not in untrusted or not table.weights_pattern.search(untrusted):
         return []
     parts = dict.fromkeys(part.rstrip(".:") for part in _PARTS.findall(untrusted))
     return [
@@ -116,13 +120,37 @@ def weight_files(untrusted: str, table: Table) -> list[Named]:
     ]
 
 
+def is_service(text: str, table: Table) -> bool:
+    """Say whether a web address says neither that it is a model nor that it is a file of anything."""
+    if not text[:8].lower().startswith(("http://", "https://")):
+        return False
+    lowered = text.lower()
+    stem = lowered.split("?", 1)[0].split("#", 1)[0].rstrip("/")
+    if ends_like_weights(text, table) or stem.endswith(table.archives) or table.scheme_of(text) != "https":
+        return False
+    path = lowered.split("://", 1)[1].partition("/")[2]
+    return answers_questions(text) or not any(hint in path for hint in table.hints)
+
+
+def answers_questions(address: str) -> bool:
+    """Say whether a web address is where a server says how it is, or which models it has."""
+    path = address.lower().split("://", 1)[-1].partition("/")[2]
+    return _API.match(path) is not None
+
+
 def lies_below(path: str, folder: str) -> bool:
     """Say whether an absolute path is a folder or lies below it, once dots are resolved."""
     if not path.startswith("/") or not folder.startswith("/"):
         return False
+    if "//" not in path and "/." not in path and path[-1] != "/" and _is_plain(folder):
+        return path == folder or path.startswith(folder + "/")
     # POSIX lets normpath keep two leading slashes; the kernel does not see them.
     here, root = (posixpath.normpath("/" + text.lstrip("/")) for text in (path, folder))
     return here == root or here.startswith(root.rstrip("/") + "/")
+
+
+def _is_plain(folder: str) -> bool:
+    return "//" not in folder and "/." not in folder and folder[-1] != "/"
 
 
 def cleaned(untrusted: str) -> str:

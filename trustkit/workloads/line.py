@@ -89,6 +89,11 @@ class Line:
         """Whether what cannot be read here may be a model, and a bare word is one."""
         return self.server or self.notes.expects
 
+    @property
+    def fetches(self) -> bool:
+        """Whether a program here says of itself that it downloads."""
+        return self.notes.downloads or any("download" in name for name in self.programs)
+
     def starts_server(self) -> bool:
         """Say whether the program itself, behind what merely starts it, is one that serves models."""
         table = self.notes.table

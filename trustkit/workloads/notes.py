@@ -51,6 +51,8 @@ class Notes:
         """Whether the pod asks for an accelerator or starts a model server."""
         self.strict = False
         """Whether the container that is read does: what it does not say plainly is unresolved."""
+        self.downloads = False
+        """Whether the image of the container that is read says of itself that it downloads."""
         self.serves = False
         """Whether the container that is read starts a model server."""
         self._words = 0
@@ -118,6 +120,11 @@ class Notes:
     def models(self) -> tuple[ModelReference, ...]:
         """The references, in the order they were first noted."""
         return tuple(self._found.values())
+
+    @property
+    def count(self) -> int:
+        """How many references there are."""
+        return len(self._found)
 
     @property
     def open_places(self) -> tuple[Unresolved, ...]:

@@ -23,6 +23,8 @@ _REDIRECTION = re.compile(r"&>>?|<<<|<<-?|[<>]&|<>|>>|>\||[<>]")
 _SEPARATOR = re.compile(r"&&|\|\||;;|\|&|[;&|\n]")
 _ARRAY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\+?=")
 _EMPTY = re.compile(r"\([ \t]*\)")
+_BLANK_TO_FILL = re.compile(r"<[A-Za-z][A-Za-z0-9_ -]{0,62}>(?=[\s;&|)/]|$)")
+"""``<model-path>``, left to fill in: a shell takes it for files, and it is no model of ours either way."""
 _SPLIT_OPERATOR = re.compile(r"(?:[<>&|]|\$\{?[A-Za-z0-9_]*)\\\n\S")
 
 
@@ -138,6 +140,11 @@ class _Scanner:
 
     def _redirect(self, operator: str) -> None:
         words = self._words
+        blank = _BLANK_TO_FILL.match(words.text, words.at) if words.pieces is None else None
+        if blank is not None:
+            words.add(Piece("text", blank[0], quoted=True))
+            words.at = blank.end()
+            return
         if words.text.startswith("(", words.at + 1) and operator in {"<", ">"}:
             words.add(words.substitution(2))  # a process, as a file
             return

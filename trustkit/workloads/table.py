@@ -15,40 +15,35 @@ from typing import cast
 from trustkit import strictjson
 from trustkit.artifact.reference import SCHEME
 from trustkit.errors import FormatError
+from trustkit.workloads.kinds import BYSTANDER, Kind, kind_from
+from trustkit.workloads.roles import Members, members_from
+from trustkit.workloads.rows import (
+    Accelerators,
+    Command,
+    Flags,
+    Variables,
+    accelerators_from,
+    commands_of,
+    flags_from,
+    prefixes_of,
+    texts_of,
+    variables_from,
+)
 
 VERSION = "trustkit.dev/workloads/v1"
 _REST = r"[^\s\"'`<>|;&(){}\[\]\\,]*"
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """Words that start a program, and which positional word after them names a model."""
-
-    words: tuple[str, ...]
-    positional: int
-    scheme: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Accelerators:
-    """By what an accelerator is asked for; see the comments in ``table.v1.yaml`` for each member."""
-
-    resources: tuple[str, ...]
-    runtimes: tuple[str, ...]
-    devices: tuple[str, ...]
-    mounts: tuple[str, ...]
-    variables: tuple[str, ...]
-    no_devices: frozenset[str]
 
 
 @dataclass(frozen=True, eq=False)  # compared and cached by identity: there is one per document
 class Table:
     """How models are named; see the comments in ``table.v1.yaml`` for each member."""
 
-    kinds: dict[str, str | None]
+    kinds: dict[str, Kind]
+    members: Members
     anywhere: tuple[tuple[str, str], ...]
     storage: tuple[tuple[str, str], ...]
     weights: tuple[str, ...]
+    archives: tuple[str, ...]
     value_flags: frozenset[str]
     pair_flags: frozenset[str]
     json_flags: frozenset[str]
@@ -62,19 +57,16 @@ class Table:
     servers: frozenset[str]
     tools: frozenset[str]
     image_helpers: frozenset[str]
-    config_flags: frozenset[str]
-    switches: tuple[str, ...]
+    flags: Flags
+    remotes: frozenset[str]
     initializers: frozenset[str]
     model_images: tuple[str, ...]
-    value_variables: frozenset[str]
-    json_variables: frozenset[str]
-    cache_variables: frozenset[str]
-    variable_suffixes: tuple[str, ...]
-    name_variables: frozenset[str]
+    variables: Variables
     carriers: frozenset[str]
     harmless_volumes: frozenset[str]
     harmless_drivers: frozenset[str]
     harmless_host_paths: tuple[str, ...]
+    harmless_host_types: frozenset[str]
     reference_attributes: frozenset[str]
     bucket_attributes: dict[str, str]
     accelerators: Accelerators
@@ -110,13 +102,24 @@ class Table:
         )
 
     @functools.cached_property
+    def any_image_pattern(self) -> re.Pattern[str]:
+        """Finds whether any of them is in a name: most images are none of them."""
+        parts = "|".join(re.escape(part) for part, _ in self.images)
+        return re.compile(rf"(?<![a-z0-9])(?:{parts})(?![a-z0-9])")
+
+    @functools.cached_property
+    def volume_kinds(self) -> frozenset[str]:
+        """Every kind of volume that the table knows."""
+        return self.carriers | self.harmless_volumes | {"image", "csi"}
+
+    @functools.cached_property
     def model_flags(self) -> frozenset[str]:
         """Every flag whose value can name a model."""
         return self.value_flags | self.pair_flags | self.json_flags
 
     def is_switch(self, flag: str) -> bool:
         """Say whether a flag of a server takes no value; a row that ends in a dash is how some start."""
-        return any(flag == row or (row.endswith("-") and flag.startswith(row)) for row in self.switches)
+        return any(flag == row or (row.endswith("-") and flag.startswith(row)) for row in self.flags.switches)
 
     @functools.cached_property
     def commands_by_program(self) -> dict[str, tuple[Command, ...]]:
@@ -132,24 +135,46 @@ class Table:
             rf"\b(?:{calls})\(\s{{0,8}}(?:[a-z_]{{1,40}}\s{{0,8}}=\s{{0,8}})?[\"']([^\"']{{1,512}})[\"']"
         )
 
+    def is_model_image(self, image: str) -> bool:
+        """Say whether an image carries weights, by its name."""
+        return any(part in image for part in self.model_images)
+
     def scheme_of(self, text: str) -> str | None:
         """Return the scheme a text starts with, or None."""
-        lowered = text[:64].lower()
-        return next(
-            (name for prefix, name in (*self.anywhere, *self.storage) if lowered.startswith(prefix)), None
+        start = self._scheme_pattern.match(text[:64].lower())
+        return None if start is None else self._schemes[start[0]]
+
+    def is_bare(self, text: str) -> bool:
+        """Say whether a text is a prefix and nothing behind it, as lists of what is supported hold it."""
+        return text.lower() in self._schemes
+
+    @functools.cached_property
+    def _schemes(self) -> dict[str, str]:
+        return dict(self.storage) | dict(self.anywhere)
+
+    @functools.cached_property
+    def _scheme_pattern(self) -> re.Pattern[str]:
+        """Finds the longest prefix that a text starts with."""
+        return re.compile(
+            "|".join(re.escape(prefix) for prefix in sorted(self._schemes, key=len, reverse=True))
         )
 
 
-_PARTS = ("schemes", "flags", "environment", "volumes")
+_PARTS = ("schemes", "flags", "environment", "volumes", "members")
 
 
 @functools.cache
 def default_table() -> Table:
     """Return the table that comes with this version of trustkit."""
+    return table_from(default_document())
+
+
+def default_document() -> strictjson.Object:
+    """Return the document that the table is built from."""
     import yaml
 
     raw = resources.files("trustkit.workloads").joinpath("table.v1.yaml").read_bytes()
-    return table_from(cast("strictjson.Value", yaml.safe_load(raw)))
+    return cast("strictjson.Object", yaml.safe_load(raw))
 
 
 def table_from(document: strictjson.Value) -> Table:
@@ -169,75 +194,52 @@ def table_from(document: strictjson.Value) -> Table:
 
 
 def _table(top: strictjson.Fields, parts: list[strictjson.Fields]) -> Table:
-    schemes, flags, environment, volumes = parts
+    schemes, flags, environment, volumes, members = parts
     return Table(
-        kinds=cast("dict[str, str | None]", top.take("kinds", dict)),
-        anywhere=_prefixes(schemes.take("anywhere", dict)),
-        storage=_prefixes(schemes.take("model", dict)),
-        weights=tuple(_texts(top, "weights")),
-        value_flags=frozenset(_texts(flags, "value")),
-        pair_flags=frozenset(_texts(flags, "pairs")),
-        json_flags=frozenset(_texts(flags, "json")),
-        json_members=frozenset(_texts(top, "json_members")),
+        kinds=dict.fromkeys(texts_of(top, "bystanders"), BYSTANDER)
+        | {name: kind_from(row) for name, row in top.take("kinds", dict).items()},
+        members=_members(members, flags, environment),
+        anywhere=prefixes_of(schemes.take("anywhere", dict)),
+        storage=prefixes_of(schemes.take("model", dict)),
+        weights=tuple(texts_of(top, "weights")),
+        archives=tuple(texts_of(top, "archives")),
+        value_flags=frozenset(texts_of(flags, "value")),
+        pair_flags=frozenset(texts_of(flags, "pairs")),
+        json_flags=frozenset(texts_of(flags, "json")),
+        json_members=frozenset(texts_of(top, "json_members")),
         short_flags={program: frozenset(names) for program, names in top.take("short_flags", dict).items()},
-        commands=_commands(top.take("commands", list)),
-        downloaders=frozenset(_texts(top, "downloaders")),
-        hints=tuple(_texts(top, "hints")),
-        code_calls=tuple(_texts(top, "code_calls")),
+        commands=commands_of(top.take("commands", list)),
+        downloaders=frozenset(texts_of(top, "downloaders")),
+        hints=tuple(texts_of(top, "hints")),
+        code_calls=tuple(texts_of(top, "code_calls")),
         images=tuple((row["part"], tuple(row["program"])) for row in top.take("images", list)),
-        servers=frozenset(_texts(top, "servers")),
-        tools=frozenset(_texts(top, "tools")),
-        image_helpers=frozenset(_texts(top, "image_helpers")),
-        config_flags=frozenset(_texts(flags, "config")),
-        switches=tuple(_texts(flags, "switches")),
-        initializers=frozenset(_texts(top, "initializers")),
-        model_images=tuple(_texts(top, "model_images")),
-        value_variables=frozenset(_texts(environment, "value")),
-        json_variables=frozenset(_texts(environment, "json")),
-        cache_variables=frozenset(_texts(environment, "caches")),
-        variable_suffixes=tuple(_texts(environment, "suffixes")),
-        name_variables=frozenset(_texts(environment, "names")),
-        carriers=frozenset(_texts(volumes, "carriers")),
-        harmless_volumes=frozenset(_texts(volumes, "harmless")),
-        harmless_drivers=frozenset(_texts(volumes, "harmless_drivers")),
-        harmless_host_paths=tuple(_texts(volumes, "harmless_host_paths")),
-        reference_attributes=frozenset(_texts(volumes, "reference_attributes")),
+        servers=frozenset(texts_of(top, "servers")),
+        tools=frozenset(texts_of(top, "tools")),
+        image_helpers=frozenset(texts_of(top, "image_helpers")),
+        flags=flags_from(flags),
+        remotes=frozenset(texts_of(top, "remotes")),
+        initializers=frozenset(texts_of(top, "initializers")),
+        model_images=tuple(texts_of(top, "model_images")),
+        variables=variables_from(environment),
+        carriers=frozenset(texts_of(volumes, "carriers")),
+        harmless_volumes=frozenset(texts_of(volumes, "harmless")),
+        harmless_drivers=frozenset(texts_of(volumes, "harmless_drivers")),
+        harmless_host_paths=tuple(texts_of(volumes, "harmless_host_paths")),
+        harmless_host_types=frozenset(texts_of(volumes, "harmless_host_types")),
+        reference_attributes=frozenset(texts_of(volumes, "reference_attributes")),
         bucket_attributes=cast("dict[str, str]", volumes.take("bucket_attributes", dict)),
-        accelerators=_accelerators(top),
+        accelerators=accelerators_from(top),
         reserved_prefix=top.take("reserved_prefix", str),
-        user_annotations=frozenset(_texts(top, "user_annotations")),
-        ignored_annotations=frozenset(_texts(top, "ignored_annotations")),
+        user_annotations=frozenset(texts_of(top, "user_annotations")),
+        ignored_annotations=frozenset(texts_of(top, "ignored_annotations")),
     )
 
 
-def _accelerators(top: strictjson.Fields) -> Accelerators:
-    return Accelerators(
-        resources=tuple(_texts(top, "accelerators")),
-        runtimes=tuple(_texts(top, "accelerator_runtimes")),
-        devices=tuple(_texts(top, "accelerator_devices")),
-        mounts=tuple(_texts(top, "accelerator_mounts")),
-        variables=tuple(_texts(top, "device_variables")),
-        no_devices=frozenset(_texts(top, "no_devices")),
+def _members(members: strictjson.Fields, flags: strictjson.Fields, environment: strictjson.Fields) -> Members:
+    return members_from(
+        members,
+        texts=texts_of,
+        flags=texts_of(flags, "value"),
+        variables=texts_of(environment, "value"),
+        endings=texts_of(environment, "suffixes"),
     )
-
-
-def _texts(fields: strictjson.Fields, name: str) -> list[str]:
-    texts = fields.take(name, list)
-    if not all(isinstance(text, str) and text for text in texts):
-        raise FormatError("bad-table", f"the workload table's {name} must hold non-empty strings")
-    return texts
-
-
-def _prefixes(rows: dict[str, str]) -> tuple[tuple[str, str], ...]:
-    """Longest prefix first, so that ``oci+native://`` is not taken for something shorter."""
-    return tuple(sorted(rows.items(), key=lambda row: -len(row[0])))
-
-
-def _commands(rows: list[strictjson.Value]) -> tuple[Command, ...]:
-    commands = []
-    for row in rows:
-        fields = strictjson.Fields(row, "commands")
-        words = tuple(fields.take("words", list))
-        commands.append(Command(words, fields.take("positional", int), fields.maybe("scheme", str)))
-        fields.done()
-    return tuple(sorted(commands, key=lambda command: -len(command.words)))

@@ -23,6 +23,9 @@ MAX_DEPTH = 64
 MAX_SHOWN = 2048
 """Longest reference text that is carried on (characters)."""
 
+CONTAINER_LISTS = ("initContainers", "containers", "ephemeralContainers")
+"""Every list of containers a pod has; a new one must be added here (CVE-2023-2727 class)."""
+
 
 @dataclass(frozen=True, slots=True)
 class ModelReference:

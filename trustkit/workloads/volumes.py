@@ -38,6 +38,19 @@ def read_volumes(spec: Object, path: str, notes: Notes, *, ours: frozenset[str])
                     _read_volume(kind, source, f"{place}.{kind}", notes)
 
 
+def read_sources(untrusted: Value, path: str, notes: Notes) -> None:
+    """Note what a persistent volume brings in: its spec names its kind beside other members.
+
+    Args:
+        untrusted: The spec.
+        path: Where it lies.
+        notes: Where to write.
+    """
+    for kind, source in untrusted.items() if isinstance(untrusted, dict) else ():
+        if kind in notes.table.volume_kinds:
+            _read_volume(kind, source, f"{path}.{kind}", notes)
+
+
 def _read_volume(kind: str, source: Value, place: str, notes: Notes) -> None:
     table = notes.table
     if kind in table.harmless_volumes:
@@ -75,7 +88,7 @@ def _csi(source: Object, place: str, notes: Notes) -> None:
     if _text(source, "driver") in table.harmless_drivers:
         return
     attributes = source.get("volumeAttributes")
-    before = len(notes.models)
+    before = notes.count
     for key, value in attributes.items() if isinstance(attributes, dict) else ():
         spot = (
             f'{place}.volumeAttributes["{key[:256]}"]'
@@ -88,13 +101,14 @@ def _csi(source: Object, place: str, notes: Notes) -> None:
             _carrier(value, table.bucket_attributes[key], spot, notes)
         elif key in table.reference_attributes and (found := named(value, table)) is not None:
             notes.add(spot, found, how="volume", confidence="certain", reason="attribute of a CSI volume")
-    if len(notes.models) == before:
+    if notes.count == before:
         _carrier(_text(source, "driver") or "csi", "csi", f"{place}.driver", notes)
 
 
 def _host_path(source: Object, place: str, notes: Notes) -> None:
     path = posixpath.normpath("/" + _text(source, "path").lstrip("/"))
     harmless = any(path == known or path.startswith(f"{known}/") for known in notes.table.harmless_host_paths)
+    harmless = harmless or _text(source, "type") in notes.table.harmless_host_types
     if not harmless and not path.startswith(notes.table.accelerators.devices):
         _carrier(_text(source, "path") or "/", "hostpath", f"{place}.path", notes)
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from admission.app import BUDGET_BYTES, Limits, health_app, webhook_app
+from admission.app import BUDGET_BYTES, LARGE_WORKERS, Limits, health_app, webhook_app
 from admission.decide import Verdict, denial
 from admission.review import MAX_BYTES
 from trustkit import strictjson
@@ -22,7 +22,7 @@ class Judge:
         self.deadlines = []
         self.started = threading.Semaphore(0)
 
-    def judge(self, review, hook, deadline):
+    def judge(self, review, hook, deadline, answer):
         self.deadlines.append(deadline.left)
         self.started.release()
         self.gate.wait(10)
@@ -152,7 +152,7 @@ def test_bodies_in_flight_share_a_budget(judge, raw):
     async def crowd():
         app = webhook_app(judge, Limits(20, 20, 2, 100), clock=time.monotonic)
         held = [asyncio.create_task(post(app, large)) for _ in range(BUDGET_BYTES // MAX_BYTES)]
-        for _ in range(2):
+        for _ in range(LARGE_WORKERS):
             await asyncio.to_thread(judge.started.acquire)
         for _ in range(200):
             await asyncio.sleep(0)  # turns of the loop: each task that can go on does
@@ -168,7 +168,7 @@ def test_bodies_in_flight_share_a_budget(judge, raw):
 
 def test_what_was_refused_or_late_makes_room_as_well(judge, raw):
     async def many():
-        app = webhook_app(judge, Limits(0.05, 5, 1, 1), clock=time.monotonic)
+        app = webhook_app(judge, Limits(2.0, 20, 1, 1), clock=time.monotonic)
         for _ in range(12):
             assert (await post(app, [b"{" + b" " * (MAX_BYTES - 1)]))[0] == 400
             assert (await post(app, [b" " * MAX_BYTES, b" "]))[0] == 413
@@ -184,7 +184,7 @@ def test_what_was_refused_or_late_makes_room_as_well(judge, raw):
 
 def test_a_judge_that_fails_is_no_answer_that_allows(raw):
     class Broken:
-        def judge(self, review, hook, deadline):
+        def judge(self, review, hook, deadline, answer):
             raise RuntimeError("secret")
 
     status, body = ask(webhook_app(Broken(), LIMITS, clock=time.monotonic), raw)

@@ -128,6 +128,19 @@ WRONG = {
     "workers as text": _set("workers", "4"),
     "foreign volume name": _set("sidecar.volumes", [{"name": "x", "emptyDir": {}}]),
     "volume without a source": _set("sidecar.volumes", [{"name": "trustkit-x"}]),
+    "the token of every container": _set(
+        "sidecar.volumes",
+        [{"name": "trustkit-t", "projected": {"sources": [{"serviceAccountToken": {"path": "t"}}]}}],
+    ),
+    "a token for nobody": _set(
+        "sidecar.volumes",
+        [
+            {
+                "name": "trustkit-t",
+                "projected": {"sources": [None, {"serviceAccountToken": {"path": "t", "audience": ""}}]},
+            }
+        ],
+    ),
     "writable mount": _set(
         "sidecar.volume_mounts", [{"name": "trustkit-x", "mountPath": "/x", "readOnly": False}]
     ),
@@ -170,11 +183,13 @@ def test_operator_volumes_are_completed_as_the_api_server_stores_them():
         {"name": "trustkit-a", "configMap": {"name": "x"}},
         {"name": "trustkit-b", "hostPath": {"path": "/run/spire"}},
         {"name": "trustkit-c", "csi": {"driver": "csi.spiffe.io"}},
+        {"name": "trustkit-d", "projected": {"sources": [{"serviceAccountToken": {"audience": "trustkit"}}]}},
     ]
     found = loaded(document).sidecar.volumes
     assert found[0]["configMap"] == {"name": "x", "defaultMode": 420}
     assert found[1]["hostPath"] == {"path": "/run/spire", "type": ""}
     assert found[2]["csi"] == {"driver": "csi.spiffe.io"}
+    assert found[3]["projected"]["sources"] == [{"serviceAccountToken": {"audience": "trustkit"}}]
 
 
 def test_host_and_port():

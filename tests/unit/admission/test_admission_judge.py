@@ -23,7 +23,14 @@ def test_a_pinned_signed_model_is_allowed_and_gets_its_sidecar(world, tools):
     (sidecar,) = after["spec"]["initContainers"]
     assert sidecar["name"].startswith(SIDECAR)
     assert sidecar["restartPolicy"] == "Always"
-    assert sidecar["startupProbe"]["httpGet"] == {"path": "/readyz", "port": 8090, "scheme": "HTTP"}
+    probe = sidecar["startupProbe"]
+    assert set(probe) == {
+        "exec",
+        "failureThreshold",
+        "periodSeconds",
+        "successThreshold",
+        "timeoutSeconds",
+    }
     words = sidecar["args"]
     flags = dict(zip(words[1::2], words[2::2], strict=True))
     assert words[0] == "run"
@@ -40,6 +47,7 @@ def test_a_pinned_signed_model_is_allowed_and_gets_its_sidecar(world, tools):
         "--svid-directory": "/trustkit/svid",
         "--health": "0.0.0.0:8090",
     }
+    assert probe["exec"] == {"command": ["trustkit-sidecar", "published", "--output", flags["--output"]]}
     container = after["spec"]["containers"][0]
     assert container["args"] == ["--model", flags["--output"]]
     assert all(mount["readOnly"] for mount in container["volumeMounts"])

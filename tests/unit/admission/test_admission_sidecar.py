@@ -56,7 +56,11 @@ ALTERED = {
     "no restart": lambda p: side(p).pop("restartPolicy"),
     "no startup probe": lambda p: side(p).pop("startupProbe"),
     "a readiness probe instead": lambda p: side(p).update(readinessProbe=side(p).pop("startupProbe")),
-    "a probe that always succeeds": lambda p: side(p)["startupProbe"]["httpGet"].update(path="/healthz"),
+    "a probe that always succeeds": lambda p: side(p)["startupProbe"].update(exec={"command": ["true"]}),
+    "a probe of another place": lambda p: side(p)["startupProbe"]["exec"]["command"].append("/"),
+    "a probe that others can answer": lambda p: _replace(
+        side(p)["startupProbe"], httpGet={"path": "/readyz", "port": port_of(p), "scheme": "HTTP"}
+    ),
     "a lifecycle hook": lambda p: side(p).update(lifecycle={"postStart": {"exec": {"command": ["sh"]}}}),
     "privileges": lambda p: side(p)["securityContext"].update(privileged=True),
     "escalation": lambda p: side(p)["securityContext"].update(allowPrivilegeEscalation=True),
@@ -125,6 +129,9 @@ ALTERED = {
     "the node by dots": lambda p: p["spec"]["volumes"].append(
         {"name": "x", "hostPath": {"path": "/opt/../var//lib"}}
     ),
+    "the node without its first slash": lambda p: p["spec"]["volumes"].append(
+        {"name": "x", "hostPath": {"path": "var/lib/kubelet"}}
+    ),
     "the node's processes": lambda p: p["spec"]["volumes"].append(
         {"name": "x", "hostPath": {"path": "/proc/1/root"}}
     ),
@@ -170,7 +177,8 @@ def early(pod, **members):
 
 
 def port_of(pod):
-    return sidecars_of(pod["spec"])[0].container["startupProbe"]["httpGet"]["port"]
+    words = sidecars_of(pod["spec"])[0].container["args"]
+    return int(words[words.index("--health") + 1].rpartition(":")[2])
 
 
 EXPOSED = {
@@ -240,9 +248,7 @@ def test_every_sidecar_has_its_port_and_its_place(world, tools):
     pod = tools.pod("--model", one, "--draft-model", two)
     after = tools.applied(pod, world.ask(pod).patch)
     assert world.ask(after, "validate").allowed
-    second = after["spec"]["initContainers"][1]
-    port = second["startupProbe"]["httpGet"]["port"]
-    app(after)["ports"] = [{"containerPort": port}]
+    app(after)["ports"] = [{"containerPort": port_of(after) + 1}]
     assert codes(world.ask(after, "validate")) == ["sidecar-exposed"]
     del app(after)["ports"]
     mounts = app(after)["volumeMounts"]

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from trustkit.broker import app as app_room
 from trustkit.broker.app import broker_app
 from trustkit.broker.config import Limits
 from trustkit.errors import (
@@ -32,6 +33,7 @@ LIMITS = Limits(
     body_budget_bytes=4000,
 )
 STRANGER = SpiffeID("demo.test", "/stranger")
+OTHER = SpiffeID("demo.test", "/other")
 
 
 class Stub:
@@ -44,6 +46,9 @@ class Stub:
         self.raises = None
         self.asked = []
         self.away = []
+        self.caught_up = threading.Semaphore(0)
+        self.more = iter(())
+        self.fails = False
 
     def knows(self, peer):
         return peer != STRANGER
@@ -55,6 +60,13 @@ class Stub:
         if self.raises is not None:
             raise self.raises
         return DeniedError("no-grant", "nobody knows you")
+
+    def catch_up(self, *, everything):
+        assert not everything
+        self.caught_up.release()
+        if self.fails:
+            raise UnavailableError("record-failed", "m")
+        return next(self.more)
 
     def release(self, peer, body, deadline):
         self.asked.append((peer, body, deadline.left))
@@ -288,21 +300,76 @@ def test_a_refusal_that_cannot_be_recorded_is_none(stub):
 
 def test_turning_away_takes_a_place_until_it_is_recorded(stub):
     async def crowd():
-        app = app_of(stub, workers=1, queue=1, deadline_seconds=0.05)
+        app = app_of(stub, deadline_seconds=0.05)
         stub.gate.clear()
-        late = await asyncio.gather(post(app, [], peer=STRANGER), post(app, [], peer=STRANGER))
-        assert [(status, body["code"]) for status, _, body in late] == [(503, "deadline")] * 2
-        assert (await post(app, [b"{}"]))[0] == 429
+        assert (await post(app, [], peer=STRANGER))[2]["code"] == "deadline"
+        status, headers, body = await post(app, [], peer=STRANGER)
+        assert (status, body["code"], headers[b"retry-after"]) == (429, "busy", b"1")
         stub.gate.set()
-        while (await post(app, [b"{}"]))[0] == 429:  # noqa: ASYNC110 - places are freed without a word
+        while (await post(app, [], peer=STRANGER))[0] == 429:  # noqa: ASYNC110 - freed without a word
             await asyncio.sleep(0.01)
 
     asyncio.run(crowd())
 
 
-def test_one_peer_cannot_take_the_places_of_all(stub):
-    other = SpiffeID("demo.test", "/other")
+def test_strangers_take_neither_a_place_nor_a_thread_from_those_that_have_a_grant(stub):
+    """A record that hangs holds all that strangers have; of the others, as many get in as before."""
 
+    async def crowd():
+        app = app_of(stub, workers=4, queue=4, deadline_seconds=20.0, requests_per_peer=8)
+        hanging, stub.turned_away = threading.Event(), lambda peer: hanging.wait(20) and LATE
+        strangers = [asyncio.create_task(post(app, [], peer=STRANGER)) for _ in range(9)]
+        refused = [(await strangers.pop())[0] for _ in range(7)]
+        assert refused == [429] * 7  # nine came, and there is a quarter of eight places
+        stub.gate.clear()
+        waiting = [asyncio.create_task(post(app, [b"{}"])) for _ in range(8)]
+        for _ in range(4):
+            assert await asyncio.to_thread(stub.started.acquire, timeout=10)
+        assert (await post(app, [b"{}"]))[0] == 429
+        stub.gate.set()
+        assert [status for status, _, _ in await asyncio.gather(*waiting)] == [200] * 8
+        hanging.set()
+        assert [status for status, _, _ in await asyncio.gather(*strangers)] == [403, 403]
+
+    asyncio.run(crowd())
+
+
+LATE = DeniedError("no-grant", "at last")
+
+
+def test_what_was_counted_is_written_a_while_later_and_as_long_as_there_is_more(stub, monkeypatch):
+    monkeypatch.setattr(app_room, "INTERVAL_SECONDS", 0.02)
+
+    async def while_they_come():
+        app = app_of(stub)
+        stub.more = iter([True, True, False])
+        for _ in range(3):
+            assert (await post(app, [], peer=STRANGER))[0] == 403
+        for _ in range(3):
+            assert await asyncio.to_thread(stub.caught_up.acquire, timeout=10)
+        await asyncio.sleep(0.1)
+        assert not stub.caught_up.acquire(blocking=False)
+        stub.fails = True
+        assert (await post(app, [], peer=STRANGER))[0] == 403
+        for _ in range(2):  # a record that fails is tried again
+            assert await asyncio.to_thread(stub.caught_up.acquire, timeout=10)
+        stub.more, stub.fails = iter([False]), False
+
+    asyncio.run(while_they_come())
+
+
+def test_who_has_a_grant_never_makes_it_catch_up(stub, monkeypatch):
+    monkeypatch.setattr(app_room, "INTERVAL_SECONDS", 0.0)
+
+    async def calm():
+        assert (await post(app_of(stub), [b"{}"]))[0] == 200
+        await asyncio.sleep(0.05)
+        assert not stub.caught_up.acquire(blocking=False)
+
+    asyncio.run(calm())
+
+
+def test_one_peer_cannot_take_the_places_of_all(stub):
     async def crowd():
         app = app_of(stub, requests_per_peer=2, body_timeout_seconds=1.0)
         slow = [asyncio.create_task(post(app, [b"forever"])) for _ in range(2)]
@@ -311,7 +378,7 @@ def test_one_peer_cannot_take_the_places_of_all(stub):
         status, headers, body = await post(app, [b"{}"])
         assert (status, body["code"], headers[b"retry-after"]) == (429, "busy", b"1")
         assert str(PEER) in body["message"]
-        assert (await post(app, [b"{}"], peer=other))[0] == 200
+        assert (await post(app, [b"{}"], peer=OTHER))[0] == 200
         assert [status for status, _, _ in await asyncio.gather(*slow)] == [408, 408]
         assert (await post(app, [b"{}"]))[0] == 200
 
@@ -319,17 +386,39 @@ def test_one_peer_cannot_take_the_places_of_all(stub):
 
 
 def test_bodies_share_a_budget_that_comes_back(stub):
+    third = SpiffeID("demo.test", "/third")
+
     async def crowd():
-        app = app_of(stub, body_budget_bytes=1500, deadline_seconds=20.0)
+        app = app_of(stub, body_budget_bytes=2000, deadline_seconds=20.0, workers=3)
         stub.gate.clear()
-        first = asyncio.create_task(post(app, [b"x" * 1000]))
-        await asyncio.to_thread(stub.started.acquire)
-        status, headers, body = await post(app, [b"x" * 501])
+        first = [asyncio.create_task(post(app, [b"x" * 900], peer=peer)) for peer in (PEER, OTHER)]
+        for _ in first:
+            await asyncio.to_thread(stub.started.acquire)
+        status, headers, body = await post(app, [b"x" * 201], peer=third)
         assert (status, body["code"], headers[b"retry-after"]) == (503, "overloaded", b"1")
-        second = asyncio.create_task(post(app, [b"x" * 500]))
+        second = asyncio.create_task(post(app, [b"x" * 200], peer=third))
         await asyncio.to_thread(stub.started.acquire)
         stub.gate.set()
-        assert [status for status, _, _ in await asyncio.gather(first, second)] == [200, 200]
+        assert [status for status, _, _ in await asyncio.gather(*first, second)] == [200] * 3
+        assert (await post(app, [b"x" * 1000]))[0] == 200
+
+    asyncio.run(crowd())
+
+
+def test_one_peer_never_holds_more_than_half_so_another_always_gets_on(stub):
+    """Four large requests of one peer that never end once kept everybody out for as long as they lasted."""
+
+    async def crowd():
+        app = app_of(stub, body_budget_bytes=2000, body_timeout_seconds=20.0)
+        greedy = [asyncio.create_task(post(app, [b"x" * 493, b"forever"])) for _ in range(2)]
+        for _ in range(20):
+            await asyncio.sleep(0)
+        status, _, body = await post(app, [b"x"])
+        assert (status, body["code"]) == (503, "overloaded")
+        assert (await post(app, [b"x" * 1000], peer=OTHER))[0] == 200
+        for task in greedy:
+            task.cancel()
+        await asyncio.gather(*greedy, return_exceptions=True)
         assert (await post(app, [b"x" * 1000]))[0] == 200
 
     asyncio.run(crowd())
@@ -337,7 +426,7 @@ def test_bodies_share_a_budget_that_comes_back(stub):
 
 def test_bytes_are_held_until_the_thread_has_ended(stub):
     async def crowd():
-        app = app_of(stub, body_budget_bytes=1000, deadline_seconds=0.05)
+        app = app_of(stub, body_budget_bytes=2000, deadline_seconds=0.05)
         stub.gate.clear()
         assert (await post(app, [b"x" * 600]))[0] == 503
         assert (await post(app, [b"x" * 600]))[2]["code"] == "overloaded"

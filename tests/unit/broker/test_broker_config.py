@@ -155,8 +155,8 @@ def limit(**members):
         (limit(body_timeout_seconds="1"), "config.limits.body_timeout_seconds must be more than 0"),
         (limit(requests_per_peer=0), "config.limits.requests_per_peer must be from 1"),
         (limit(body_budget_bytes=2**37), "config.limits.body_budget_bytes must be from 1"),
-        (limit(body_budget_bytes=2**26 - 1), "config.limits.body_budget_bytes must be at least body_max"),
-        (limit(body_max_bytes=9, body_budget_bytes=8), "config.limits.body_budget_bytes must be at least"),
+        (limit(body_budget_bytes=2**27 - 1), "config.limits.body_budget_bytes must be at least 2 times body"),
+        (limit(body_max_bytes=9, body_budget_bytes=17), "config.limits.body_budget_bytes must be at least"),
         (limit(verify=False), "config.limits has an unknown member 'verify'"),
     ],
 )
@@ -164,11 +164,11 @@ def test_what_is_wrong_is_named(document, named):
     assert named in refused(document).message
 
 
-def test_the_budget_holds_the_largest_request():
+def test_the_budget_holds_the_largest_request_in_the_half_that_one_peer_may_have():
     assert loaded(GOOD).limits.body_budget_bytes == BODY_BUDGET_BYTES
-    assert loaded(limit(body_max_bytes=2**30)).limits.body_budget_bytes == 2**30
-    same = loaded(limit(body_max_bytes=9, body_budget_bytes=9, requests_per_peer=7)).limits
-    assert (same.body_budget_bytes, same.requests_per_peer) == (9, 7)
+    assert loaded(limit(body_max_bytes=2**30)).limits.body_budget_bytes == 2**31
+    least = loaded(limit(body_max_bytes=9, body_budget_bytes=18, requests_per_peer=7)).limits
+    assert (least.body_budget_bytes, least.requests_per_peer) == (18, 7)
 
 
 @pytest.mark.parametrize(

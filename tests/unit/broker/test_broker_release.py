@@ -101,7 +101,25 @@ def test_who_has_no_grant_is_turned_away_with_a_record(counter):
     }
     assert entry["policy_digest"] == counter.composed.summary["policy_digest"]
     counter.change()
+    assert entry.pop("left_out") == 0
     assert entry.keys() == _refused_entry(counter).keys()
+
+
+def test_more_refusals_of_who_has_no_grant_are_counted_and_those_of_others_are_not(counter):
+    strangers = [SpiffeID("demo.test", path) for path in ("/stranger", "/other")]
+    for peer in (*strangers, strangers[0], strangers[0]):
+        assert counter.broker.turned_away(peer).code == "no-grant"
+    for _ in range(3):
+        refused(counter, counter.request(descriptor=b"{}"))
+    assert [(entry["peer"], entry.get("left_out")) for entry in counter.entries()] == [
+        (str(strangers[0]), 0),
+        (str(strangers[1]), 0),
+        *[(str(counter.peer), None)] * 3,
+    ]
+    assert counter.broker.catch_up(everything=False)
+    assert not counter.broker.catch_up(everything=True)
+    [last] = counter.entries()[5:]
+    assert (last["peer"], last["left_out"], last["codes"]) == (str(strangers[0]), 1, ["no-grant"])
 
 
 def _refused_entry(counter):

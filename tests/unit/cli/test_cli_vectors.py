@@ -15,10 +15,15 @@ def _one_of_each():
     spec.loader.exec_module(module)
     chosen = {}
     for case in module.cases():
-        # A cap on bundles is a parameter of the library; the writers' own samples are all taken.
-        if case.given["do"] == "verify" and "max_bundle_bytes" not in case.options:
+        # A cap on bundles and the time are parameters of the library; the writers' own samples are all taken.
+        if (
+            case.given["do"] == "verify"
+            and "max_bundle_bytes" not in case.options
+            and "when" not in case.given
+        ):
             own = case.name if case.name.startswith(("writer-", "go-")) else ""
-            chosen.setdefault((case.expect["outcome"], case.expect["exit"], own), case)
+            kind = next(iter(case.given["trust"]))
+            chosen.setdefault((case.expect["outcome"], case.expect["exit"], kind, own), case)
     return list(chosen.values())
 
 
@@ -33,8 +38,11 @@ def test_there_are_a_few_dozen():
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_verify(case, cli, tmp_path):
     path, bundle = case.lay_out(tmp_path)
-    [(kind, file)] = case.given["trust"].items()
+    trust = dict(case.given["trust"])
+    identities = trust.pop("identities", ())
+    [(kind, file)] = trust.items()
     words = ["verify", path, f"--{kind}", VECTORS / file, "--json"]
+    words += [word for name in identities for word in ("--identity", name)]
     words += [] if bundle is None else ["--bundle", bundle]
     words += [word for glob in case.options.get("only", ()) for word in ("--only", glob)]
     words += ["--ignore-unsigned"] if case.options.get("ignore_unsigned") else []

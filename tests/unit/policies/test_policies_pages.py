@@ -129,7 +129,8 @@ def test_the_bundle_says_nothing_of_where_and_when(policies):
 def test_the_same_opa_compiles_and_tests(policies, root):
     compile_script = (policies / "compile").read_text(encoding="utf-8")
     (version,) = re.findall(r'^OPA = "([\d.]+)"$', compile_script, re.MULTILINE)
-    assert f"opa_version=v{version}\n" in (root / ".ci" / "run").read_text(encoding="utf-8")
+    tools = (root / ".ci" / "tools.py").read_text(encoding="utf-8")
+    assert f'"opa": Tool("github.com/open-policy-agent/opa", "v{version}")' in tools
     assert manifest()["metadata"]["opa"] == version
 
 

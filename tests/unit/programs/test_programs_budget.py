@@ -32,6 +32,22 @@ def test_what_is_passed_on_is_held_by_the_other():
     assert budget.left == 10
 
 
+def test_who_holds_part_of_two_budgets_is_bounded_by_both():
+    everybody, ours = Budget(10), Budget(6)
+    lease = Lease(everybody, ours)
+    lease.take(6)
+    with pytest.raises(UnavailableError):
+        lease.take(1)
+    assert (everybody.left, ours.left) == (4, 0)
+    with pytest.raises(UnavailableError):
+        Lease(everybody, Budget(6)).take(5)
+    other = lease.pass_on()
+    lease.give_back()
+    assert (everybody.left, ours.left) == (4, 0)
+    other.give_back()
+    assert (everybody.left, ours.left) == (10, 6)
+
+
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 50)), max_size=50))
 def test_the_sum_is_never_exceeded_and_all_of_it_comes_back(steps):
     budget = Budget(100)

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import os
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -87,3 +88,9 @@ def floe():
         aad=AAD,
         small=SMALL,
     )
+
+
+@pytest.fixture
+def fault(kms):
+    """What can happen to a request of AWS KMS, as the simulator's module has it."""
+    return sys.modules[type(kms).__module__]

@@ -14,7 +14,7 @@ from trustkit.digest import digest_of
 from trustkit.errors import FormatError, SealError, UsageError
 from trustkit.sealing.hpke import generate_opener, opener_from_pem, recipient_from_pem
 from trustkit.sealing.keys import Dek
-from trustkit.sealing.recipients import KINDS, WRAPPED_LENGTHS
+from trustkit.sealing.wraps import KINDS, WRAPPED_LENGTHS
 
 INFO = b"what it is for"
 SECRET = bytes(range(32))

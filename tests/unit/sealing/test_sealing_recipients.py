@@ -15,10 +15,10 @@ from trustkit.errors import FormatError, LimitError, SealError, TrustkitError, U
 from trustkit.sealing.descriptor import WrapContext
 from trustkit.sealing.hpke import HPKEOpener
 from trustkit.sealing.keys import Dek, commitment
+from trustkit.sealing.parties import MAX_WRAPPED
 from trustkit.sealing.recipients import (
     MAX_BYTES,
     MAX_RECIPIENTS,
-    MAX_WRAPPED,
     VERSION,
     generate_opener,
     opener_from_pem,

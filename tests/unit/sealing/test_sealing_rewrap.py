@@ -8,6 +8,7 @@ from trustkit.digest import digest_of, parse_digest
 from trustkit.errors import FormatError, LimitError, SealError, UsageError
 from trustkit.sealing.descriptor import WrapContext
 from trustkit.sealing.keys import Dek, commitment
+from trustkit.sealing.parties import Deletion
 from trustkit.sealing.recipients import (
     MAX_RECIPIENTS,
     claims_of,
@@ -19,7 +20,8 @@ from trustkit.sealing.recipients import (
     unwrap_document,
     wrap_document,
 )
-from trustkit.sealing.shredded import record_to_bytes
+from trustkit.sealing.shredded import MAX_BYTES as RECORD_MAX_BYTES
+from trustkit.sealing.shredded import deletions_of, record_to_bytes
 
 SECRET = bytes(range(100, 132))
 DEK_ID = "0123456789abcdef" * 2
@@ -165,7 +167,70 @@ def test_the_record_of_a_shredding():
         "recipients_document": str(digest_of(b"r")),
         "dek_id": DEK_ID,
         "recipients": [{"kind": ALICE.kind, "key": str(ALICE.key_id)}],
+        "deletions": [],
     }
+
+
+SOON = Deletion("awskms", digest_of(b"one"), "arn:one", "PendingDeletion", 1_800_000_000)
+SOME_DAY = Deletion("awskms", digest_of(b"two"), "arn:two", "PendingReplicaDeletion", None)
+
+
+def recorded(*deletions):
+    return record_to_bytes(
+        at=0,
+        descriptor=digest_of(b"d"),
+        recipients_document=digest_of(b"r"),
+        dek_id=DEK_ID,
+        recipients=(),
+        deletions=deletions,
+    )
+
+
+def test_a_record_tells_what_services_will_delete():
+    record = recorded(SOON, SOME_DAY)
+    assert json.loads(record)["deletions"] == [
+        {
+            "kind": "awskms",
+            "key": str(digest_of(b"one")),
+            "name": "arn:one",
+            "state": "PendingDeletion",
+            "time": "2027-01-15T08:00:00Z",
+        },
+        {
+            "kind": "awskms",
+            "key": str(digest_of(b"two")),
+            "name": "arn:two",
+            "state": "PendingReplicaDeletion",
+        },
+    ]
+    assert deletions_of(record) == (SOON, SOME_DAY)
+    assert deletions_of(recorded()) == ()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda record: record.update(version="trustkit.dev/shredded/v2"),
+        lambda record: record.pop("version"),
+        lambda record: record.pop("deletions"),
+        lambda record: record.update(deletions={}),
+        lambda record: record.update(deletions=["one"]),
+        lambda record: record["deletions"][0].pop("name"),
+        lambda record: record["deletions"][0].update(more=1),
+        lambda record: record["deletions"][0].update(key="sha256:00"),
+        lambda record: record["deletions"][0].update(time="soon"),
+        lambda record: record["deletions"][0].update(time=5),
+    ],
+)
+def test_a_record_that_does_not_parse_tells_nothing(change):
+    record = json.loads(recorded(SOON))
+    change(record)
+    assert deletions_of(json.dumps(record).encode()) == ()
+
+
+@pytest.mark.parametrize("raw", [b"", b"[]", b"{", b"[" * 100_000, b" " * (RECORD_MAX_BYTES + 1)])
+def test_what_is_no_record_tells_nothing(raw):
+    assert deletions_of(raw) == ()
 
 
 def test_the_record_of_shredding_what_did_not_parse():

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from trustkit.digest import digest_of
 from trustkit.errors import UsageError
-from trustkit.sidecar.config import Address, Config, Pinned, load
+from trustkit.sidecar.config import Address, Config, Pinned, Question, load
 from trustkit.spiffe.names import SpiffeID
 
 DIGEST = str(digest_of(b"x"))
@@ -44,6 +44,14 @@ def refused(argv):
     with pytest.raises(UsageError) as caught:
         load(argv)
     return caught.value
+
+
+def test_a_question_is_about_an_output_and_nothing_else():
+    asked = load(["published", "--output", "/models/0123/model", "--json", "--debug"])
+    assert asked == Question(Path("/models/0123/model"))
+    for wrong in ([], ["--output", "/a", "--output", "/b"], ["--output", "/"], ["--output", ""]):
+        assert refused(["published", *wrong]).code == "bad-arguments"
+    assert refused(words("published")).code == "bad-arguments"
 
 
 def test_every_flag_arrives():

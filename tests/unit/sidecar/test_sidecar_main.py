@@ -59,6 +59,39 @@ def test_it_brings_the_model_and_stays(estate, estates, model, broker, store):
     assert lines[5] == f"published {output}: 4 files, 3000013 bytes"
 
 
+def asked(estate, output, *words):
+    """Ask as the kubelet does: by the command of the probe that the webhook injects, in the same place."""
+    command = [sys.executable, "-m", "trustkit.sidecar", "published", "--output", str(output), *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_a_probe_asks_the_folder_and_no_port(estate, estates, model, broker, store):
+    process, output = estate.sidecar(model, store=store, broker=broker)
+    with process:
+        process.line_with("published ")
+        answer = asked(estate, output)
+        assert (answer.returncode, answer.stdout) == (0, f"a model is published at {output}\n")
+        assert document_of(asked(estate, output, "--json").stdout)["evidence"] == {"output": str(output)}
+        assert process.end(signal.SIGTERM) == 0
+    elsewhere = asked(estate, output.with_name("other"))
+    assert (elsewhere.returncode, elsewhere.stdout) == (1, "")
+    assert elsewhere.stderr.endswith("[not-published]\n")
+    assert elsewhere.stderr.count("\n") == 1
+
+
+def test_a_probe_needs_neither_network_nor_cryptography():
+    """It is started again and again beside a sidecar that has better things to do."""
+    code = (
+        "import sys; from trustkit.sidecar.main import main\n"
+        "assert main(['published', '--output', '/nowhere/model']) == 1\n"
+        "print(sorted({'cryptography', 'yaml', 'ssl', 'socket', 'http', 'hashlib'} & set(sys.modules)))"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ran.stdout == "[]\n"
+
+
 def test_with_json_it_says_one_document(estate, estates, model, broker, store):
     process, output = estate.sidecar(model, "--json", store=store, broker=broker)
     with process:

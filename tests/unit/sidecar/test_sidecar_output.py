@@ -5,7 +5,9 @@ import os
 import pytest
 
 from trustkit.errors import UnavailableError, UsageError, VerificationError
-from trustkit.sidecar.output import demand_ours, first_at, free_bytes
+from trustkit.sidecar.output import demand_ours, demand_published, first_at, free_bytes
+from trustkit.storage import staging as room
+from trustkit.storage.staging import Staging
 
 
 @pytest.fixture
@@ -52,6 +54,56 @@ def test_a_file_or_a_link_is_not(tmp_path, published):
     (tmp_path / "file").chmod(0o444)
     (tmp_path / "link").symlink_to(published)
     assert [refused(tmp_path / name) for name in ("file", "link")] == ["not-published"] * 2
+
+
+def code_of(output):
+    """What a probe is told; nothing where a model is published."""
+    try:
+        demand_published(output)
+    except (VerificationError, UnavailableError) as error:
+        return error.code
+    return ""
+
+
+def test_only_what_was_published_whole_is_published(tmp_path, monkeypatch):
+    """Asked at every step of a real publication, after the rename too: only the last one answers it."""
+    output = tmp_path / "model"
+    asked = []
+    for name in ("rename", "fchmod", "fsync", "lstat"):
+        real = getattr(os, name)
+
+        def step(*arguments, real=real, name=name, **options):
+            done = real(*arguments, **options)
+            if name != "lstat":
+                asked.append((code_of(output), output.exists()))
+            return done
+
+        monkeypatch.setattr(room.os, name, step)
+    with Staging(output, token="0" * 32) as staging:
+        staging.write("sub/weights", b"w")
+        assert code_of(output) == "not-published"
+        assert code_of(tmp_path / f".model.staging-{'0' * 32}") == "not-published"
+        staging.publish()
+    monkeypatch.undo()
+    first = asked.index(("", True))
+    assert asked[:first].count(("not-published", True)) >= 1  # renamed, and still private
+    assert {code for code, _ in asked[:first]} == {"not-published"}
+    assert {code for code, _ in asked[first:]} == {""}
+    assert code_of(output) == ""
+
+
+def test_what_is_not_there_or_not_ours_is_not_published(tmp_path, published):
+    assert code_of(tmp_path / "absent") == "not-published"
+    (tmp_path / "file").write_bytes(b"")
+    assert code_of(tmp_path / "file" / "model") == "not-published"
+    (tmp_path / "link").symlink_to(published)
+    assert code_of(tmp_path / "link") == "not-published"
+    published.chmod(0o755)
+    assert code_of(published) == "not-published"
+
+
+def test_a_probe_that_cannot_look_says_so(tmp_path):
+    assert code_of(tmp_path / ("x" * 300) / "model") == "unreadable"
 
 
 def test_what_is_free_is_what_users_may_take(tmp_path, monkeypatch):

@@ -31,16 +31,17 @@ def test_there_is_room_until_there_is_none():
     run(story())
 
 
-def test_handshakes_go_first_then_the_idle_then_bodies_and_each_in_turn():
+def test_handshakes_go_first_then_the_idle_then_bodies_then_answers_and_each_in_turn():
     async def story():
-        places = Places(6)
-        (a, b, c, d, e, f), gone = await taken(places, 6)
-        for place, line in ((a, Line.BODY), (b, Line.REQUEST), (e, Line.BODY), (f, Line.REQUEST)):
+        places = Places(8)
+        (a, b, c, d, e, f, g, h), gone = await taken(places, 8)
+        for place, line in ((g, Line.ANSWER), (a, Line.BODY), (b, Line.REQUEST), (e, Line.BODY)):
             place.waits(line)
-        b.waits(Line.REQUEST)  # moves, and so goes to the end
-        for _ in range(6):
+        for place, line in ((h, Line.ANSWER), (f, Line.REQUEST), (b, Line.REQUEST)):
+            place.waits(line)  # b moves, and so goes to the end
+        for _ in range(8):
             (await places.take()).works()
-        assert gone == [c, d, f, b, a, e]
+        assert gone == [c, d, f, b, a, e, g, h]
 
     run(story())
 

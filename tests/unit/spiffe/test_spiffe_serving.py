@@ -5,11 +5,13 @@ import os
 import signal
 import socket
 import ssl
+import struct
 import subprocess
 import sys
 import threading
 import time
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 
 import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -38,6 +40,7 @@ class Application:
         self.bodies = []
         self.gate = threading.Event()
         self.entered = threading.Event()
+        self.told = threading.Semaphore(0)
 
     async def __call__(self, scope, receive, send):
         self.seen.append(scope)
@@ -57,6 +60,12 @@ class Application:
         if scope["path"] == "/flood":
             await self._flood(send)
             return
+        if scope["path"] == "/held":
+            await self._held(send)
+            return
+        if scope["path"] == "/told":
+            await self._told(receive)
+            return
         if scope["path"] == "/slow":
             self.entered.set()
             await asyncio.get_running_loop().run_in_executor(None, self.gate.wait, 30)
@@ -65,10 +74,25 @@ class Application:
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": content})
 
+    async def _held(self, send):
+        """A large answer, whose end is held back."""
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for _ in range(LARGE >> 20):
+            await send({"type": "http.response.body", "body": bytes(1 << 20), "more_body": True})
+        await asyncio.get_running_loop().run_in_executor(None, self.gate.wait, 30)
+        await send({"type": "http.response.body", "body": b""})
+
+    async def _told(self, receive):
+        """No answer; the request is read until the peer has gone."""
+        while (await receive())["type"] != "http.disconnect":
+            self.entered.set()
+        self.told.release()
+
     async def _flood(self, send):
         await send({"type": "http.response.start", "status": 200, "headers": []})
         for _ in range(10_000):
             await send({"type": "http.response.body", "body": bytes(1 << 16), "more_body": True})
+        self.told.release()
         await send({"type": "http.response.body", "body": b""})
 
 
@@ -449,10 +473,11 @@ class TestLimits:
             time.sleep(1.5)
             assert len(drained(tls)) < 10_000 * (1 << 16)
 
-    def test_a_pause_that_is_ours_is_not_the_peer_s_fault(self, world):
+    @pytest.mark.parametrize("size", [0, 1_000_000], ids=["an answer", "a body that we do not read"])
+    def test_a_pause_that_is_ours_is_not_the_peer_s_fault(self, world, size):
         """A slow answer takes longer than a request may: nobody is cut off for that, nor for the next one."""
         with world.serving(Limits(arrival_seconds=2.0)), world.dial() as tls:
-            tls.sendall(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+            tls.sendall(b"POST /slow HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % size + bytes(size))
             assert world.app.entered.wait(10)
             time.sleep(2.5)
             world.app.gate.set()
@@ -585,9 +610,10 @@ class TestPlaces:
                 got += len(piece)
             assert got > LARGE
 
-    def test_who_does_not_take_the_rest_of_an_answer_is_not_waited_for(self, world):
+    @pytest.mark.parametrize("kept", [b"keep-alive", b"close"])
+    def test_who_does_not_take_the_rest_of_an_answer_is_not_waited_for(self, world, kept):
         with world.serving(Limits(connections=1, leave_seconds=0.2)), world.dial() as first:
-            first.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+            first.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\nConnection: %s\r\n\r\n" % kept)
             got = len(first.recv(1))
             time.sleep(0.3)
             with world.dial() as newcomer:
@@ -614,6 +640,133 @@ class TestPlaces:
                 time.sleep(0.2)
                 stop.set()
                 assert drained(waiting) == b""
+
+    def test_an_answer_that_is_not_taken_holds_no_place(self, world):
+        with world.serving(Limits(connections=1, patience_seconds=0.2)), world.dial() as first:
+            first.sendall(b"GET /flood HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert first.recv(1)
+            time.sleep(0.5)
+            with world.dial() as newcomer:
+                assert self.asked(newcomer) == 200
+            assert len(drained(first)) < 10_000 * (1 << 16)
+
+    def test_who_is_idle_goes_before_who_does_not_take_an_answer(self, world):
+        limits = Limits(connections=2, patience_seconds=0.2)
+        with world.serving(limits), world.dial() as first, world.dial() as idle:
+            first.sendall(b"GET /held HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert first.recv(1)
+            time.sleep(0.5)
+            with world.dial() as newcomer:
+                assert self.asked(newcomer) == 200
+                assert self.ended(idle)
+            assert taken(first, LARGE) > LARGE
+
+    def test_who_takes_an_answer_after_all_has_its_place_for_sure_again(self, world):
+        limits = Limits(connections=1, patience_seconds=0.2, answer_lag_seconds=60.0)
+        with world.serving(limits), world.dial() as first:
+            first.sendall(b"GET /held HTTP/1.1\r\nHost: x\r\n\r\n")
+            time.sleep(0.5)
+            assert taken(first, LARGE) > LARGE
+            assert self.kept_waiting(world)
+            world.app.gate.set()
+            assert ends_well(first)
+
+
+def taken(tls, least, *, seconds=0.0):
+    """Take at least so much of an answer, with a pause after each piece; return how much that was."""
+    got = 0
+    with suppress(ConnectionError):
+        while got < least and (piece := tls.recv(1 << 16)):
+            got += len(piece)
+            time.sleep(seconds)
+    return got
+
+
+def ends_well(tls):
+    """Say whether the last chunk of an answer comes."""
+    got = b""
+    while not got.endswith(b"\r\n0\r\n\r\n") and (piece := tls.recv(1 << 16)):
+        got = got[-9:] + piece
+    return got.endswith(b"\r\n0\r\n\r\n")
+
+
+def reset(tls):
+    """End a connection as a crash does: no goodbye, and nothing more is read."""
+    tls.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    tls.close()
+
+
+def goodbye(tls):
+    """Say that nothing more comes, and take nothing either."""
+    tls.settimeout(0.1)
+    with suppress(TimeoutError, ssl.SSLError):
+        tls.unwrap()
+
+
+class TestAnswers:
+    """What a peer may do with what it is given."""
+
+    BRISK = Limits(answer_bytes_per_second=1 << 26, answer_lag_seconds=0.5, grace_seconds=0.5)
+
+    def test_who_takes_little_and_never_nothing_is_left_after_a_while(self, world):
+        """About a megabyte in each second never was a stall, and kept a place for hours."""
+        with world.serving(self.BRISK), world.dial() as tls:
+            tls.sendall(b"GET /flood HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert taken(tls, 1 << 26, seconds=0.01) < 1 << 26
+
+    def test_who_takes_it_as_fast_as_it_must_gets_all_of_it(self, world):
+        brisk = replace(self.BRISK, answer_bytes_per_second=1 << 19)
+        with world.serving(brisk), world.dial() as tls:
+            tls.sendall(b"GET /held HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            assert taken(tls, LARGE, seconds=0.001) > LARGE
+
+    def test_a_pause_of_the_application_is_not_the_peer_s(self, world):
+        with world.serving(Limits(stall_seconds=1.5, answer_lag_seconds=1.5)), world.dial() as tls:
+            tls.sendall(b"GET /held HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert taken(tls, LARGE) > LARGE
+            time.sleep(2.0)
+            world.app.gate.set()
+            assert ends_well(tls)
+
+    def test_the_last_answer_of_a_connection_has_its_time_too(self, world):
+        with world.serving(Limits(leave_seconds=0.2)), world.dial() as tls:
+            tls.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            assert taken(tls, LARGE, seconds=0.002) > LARGE
+
+    def test_but_not_for_ever(self, world):
+        with world.serving(Limits(stall_seconds=0.5)), world.dial() as tls:
+            tls.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            time.sleep(1.5)
+            assert taken(tls, LARGE) < LARGE
+
+    def test_after_an_early_answer_and_the_rest_of_its_request_a_connection_is_idle(self, world):
+        limits = Limits(idle_seconds=0.5, arrival_seconds=100.0)
+        with world.serving(limits), world.dial() as tls:
+            tls.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc")
+            assert answer(tls)[0] == 200
+            tls.sendall(b"defghi")
+            assert tls.recv(1) == b""
+
+    def test_who_says_goodbye_in_the_middle_of_an_answer_holds_neither_it_nor_a_place(self, world):
+        with world.serving(Limits(connections=1, patience_seconds=60.0)), world.dial() as tls:
+            tls.sendall(b"GET /flood HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert tls.recv(1)
+            time.sleep(0.3)
+            goodbye(tls)
+            assert world.app.told.acquire(timeout=5)
+            with world.dial() as newcomer:
+                newcomer.sendall(GET)
+                assert answer(newcomer)[0] == 200
+
+    @pytest.mark.parametrize("end", [reset, ssl.SSLSocket.close, goodbye])
+    def test_whoever_is_gone_every_request_of_his_is_told(self, world, end):
+        with world.serving(Limits()):
+            tls = world.dial()
+            tls.sendall(b"GET /told HTTP/1.1\r\nHost: x\r\n\r\n" * 2)
+            assert world.app.entered.wait(10)
+            end(tls)
+            assert world.app.told.acquire(timeout=5)
+            tls.close()
 
 
 MALFORMED = {
@@ -676,6 +829,42 @@ class TestTheEnd:
             assert drained(tls) == b""
             tls.close()
             silent.close()
+
+
+def test_what_peers_do_reaches_nobody_s_stderr(world, tmp_path):
+    """Of a real process: answers to peers who crash, requests that are none, strangers, silent ones.
+
+    What the loop says of them is said by the application here, too: when it says so by itself is its secret.
+    """
+    for name, raw in world.files.items():
+        (tmp_path / name).write_bytes(raw)
+    streaming = """
+    asyncio.get_running_loop().call_exception_handler({"message": "socket.send() raised exception."})
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    for _ in range(200):
+        await asyncio.sleep(0.002)
+        await send({"type": "http.response.body", "body": bytes(65536), "more_body": True})
+"""
+    program = PROGRAM.replace("    await asyncio.sleep(30)\n", streaming)
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, tmp_path], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    with process:
+        world.port = int(process.stdout.readline().rpartition(":")[2])
+        for _ in range(10):
+            tls = world.dial()
+            tls.sendall(GET * 3)
+            assert process.stdout.readline() == "entered\n"
+            tls.recv(1)
+            reset(tls)
+        for sent in (b"hello\r\n\r\n", GET[:9]):
+            with world.dial() as tls:
+                tls.sendall(sent)
+        world.bytes_for(world.forged(path="/sidecar", not_after=-60))
+        time.sleep(1.0)
+        process.terminate()
+        assert process.wait(20) == 0
+        assert process.stderr.read() == ""
 
 
 PROGRAM = """

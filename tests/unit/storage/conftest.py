@@ -11,6 +11,20 @@ import pytest
 
 
 @pytest.fixture
+def refused():
+    """Expect a refusal of exactly this class and code."""
+
+    @contextlib.contextmanager
+    def expect(kind, code):
+        with pytest.raises(kind) as caught:
+            yield caught
+        assert type(caught.value) is kind
+        assert caught.value.code == code
+
+    return expect
+
+
+@pytest.fixture
 def full_disk():
     """Within it no file grows beyond so many bytes: a write that fails half-way, by the kernel's own hand."""
 

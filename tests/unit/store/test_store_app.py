@@ -398,7 +398,8 @@ def test_a_file_that_is_replaced_while_it_is_sent_is_sent_as_it_was(world):
     assert got.partition(b"\r\n\r\n")[2] == b"a" * (16 << 20)
 
 
-def test_a_reader_that_goes_away_is_noticed_and_the_file_closed(world):
+@pytest.mark.parametrize("requests", [1, 3], ids=["one request", "three at once"])
+def test_a_reader_that_goes_away_is_noticed_and_the_file_closed(world, requests):
     with (world.root / "huge").open("wb") as file:
         file.truncate(1 << 40)
 
@@ -411,7 +412,7 @@ def test_a_reader_that_goes_away_is_noticed_and_the_file_closed(world):
 
     for _ in range(3):
         with world.dial() as tls:
-            tls.sendall(b"GET /huge HTTP/1.1\r\nHost: x\r\n\r\n")
+            tls.sendall(b"GET /huge HTTP/1.1\r\nHost: x\r\n\r\n" * requests)
             assert tls.recv(1 << 16)
     for _ in range(200):
         if not opened():

@@ -156,7 +156,7 @@ def test_a_bug_is_70_and_shows_itself_only_with_debug(place, capsys, monkeypatch
     def broken(*_):
         raise RuntimeError("a secret")
 
-    monkeypatch.setattr(program, "check_places", broken)
+    monkeypatch.setattr("trustkit.store.config.check_places", broken)
     status, out, err = run(capsys, "serve", "--config", place.file)
     assert (status, out, err.count("\n")) == (70, "", 1)
     assert "secret" not in err
@@ -168,7 +168,7 @@ def test_an_interrupt_before_it_serves_is_130(place, capsys, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(program, "check_places", interrupted)
+    monkeypatch.setattr("trustkit.store.config.check_places", interrupted)
     status, out, err = run(capsys, "serve", "--config", place.file, "--json")
     assert (status, one_document(out)["code"]) == (130, "interrupted")
     assert err.count("\n") == 1

@@ -24,12 +24,12 @@ from trustkit.verifying.authorities import (
     MAX_CERTIFICATE_AUTHORITIES,
     MAX_IDENTITIES,
     MAX_ROOTS,
-    check_signer,
     ders_from_pem,
 )
 from trustkit.verifying.certificates import check_signs, describe, identity_of
 from trustkit.verifying.chains import line_above
 from trustkit.verifying.policy import parse_policy, policy_from_roots
+from trustkit.verifying.presenting import check_signer
 from trustkit.verifying.signers import has_signed
 from trustkit.verifying.verify import verify_manifest, verify_statement
 
@@ -657,6 +657,20 @@ def test_certificates_that_do_not_parse(root, leaf_of, bundle_of, under, place):
     assert refused("bad-certificate", json.dumps(value).encode(), under, kind=FormatError).exit_code == 3
     value["verificationMaterial"]["x509CertificateChain"]["certificates"][place]["rawBytes"] = "A" * 90_000
     refused("too-large", json.dumps(value).encode(), under, kind=LimitError)
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_signature_of_which_the_last_bit_does_not_count(root, leaf_of, bundle_of, under, forger, place):
+    """DER allows that where the bit is 0, the library reads over it, and nobody signed it."""
+    leaf, key = next(made for made in (leaf_of(root) for _ in range(99)) if not made[0].signature[-1] & 1)
+    raw, size = bytearray(forger.der(leaf)), len(leaf.signature)
+    assert raw[-size - 1] == 0
+    raw[-size - 1] = 1
+    value = json.loads(bundle_of((leaf, key), leaf))
+    assert believed(json.dumps(value).encode(), under)
+    chain = value["verificationMaterial"]["x509CertificateChain"]["certificates"]
+    chain[place]["rawBytes"] = base64.b64encode(raw).decode()
+    refused("bad-certificate", json.dumps(value).encode(), under, kind=FormatError)
 
 
 @pytest.mark.parametrize("how", ["error", "ignore"])

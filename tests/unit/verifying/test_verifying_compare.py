@@ -467,6 +467,15 @@ class TestHowFarAnUnknownFolderIsWalked:
         (folder / "link").symlink_to("s")
         refused(folder, signed(allow_symlinks=True), "too-many-links", LimitError, ignore_unsigned=True)
 
+    def test_a_cap_of_another_kind_that_happens_to_be_as_large_stays_a_cap(self, folder, signed, monkeypatch):
+        most = len(CONTENT) + compare._ROOM
+        monkeypatch.setattr(walk, "MAX_LINKED_FOLDERS", most)
+        for number in range(most + 1):
+            (folder / f"link{number}").symlink_to("s")
+        said = signed(allow_symlinks=True)
+        error = refused(folder, said, "too-many-links", LimitError, ignore_unsigned=True)
+        assert error.evidence["limit"] == most
+
     def test_nor_by_whoever_hashes_later(self, folder, signed, monkeypatch):
         monkeypatch.setattr(compare, "MAX_FILES", 1000)
         for number in range(8):

@@ -7,9 +7,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from trustkit.attest.bundle import CertificateChain
 from trustkit.errors import UsageError
 from trustkit.verifying import authorities
-from trustkit.verifying.authorities import presented_by
 from trustkit.verifying.certificates import identity_of
 from trustkit.verifying.policy import policy_from_roots
+from trustkit.verifying.presenting import presented_by
 
 NOW = 1_800_000_000.0
 

@@ -96,6 +96,34 @@ def test_spellings_of_one_key_have_one_fingerprint_and_one_hint(private):
     assert len({(key.fingerprint, key.hint) for key in keys}) == 1
 
 
+@pytest.mark.parametrize("curve", CURVES)
+def test_a_compressed_key_is_the_key_on_each_curve(private, curve):
+    whole = public_pem(private[curve])
+    named = spki_algorithm(private[curve])
+    short = pem_of(spki(named, point(private[curve], serialization.PublicFormat.CompressedPoint)))
+    one, other = (public_key_from_pem(pem, what="the key") for pem in (whole, short))
+    assert (one.fingerprint, one.hint) == (other.fingerprint, other.hint)
+    assert other.key.public_numbers() == private[curve].public_key().public_numbers()
+
+
+def spki_algorithm(key):
+    """The AlgorithmIdentifier as the library writes it."""
+    der = key.public_key().public_bytes(DER, SPKI)
+    start = der.index(b"\x30", 1)
+    return der[start : start + 2 + der[start + 1]]
+
+
+@pytest.mark.parametrize("curve", CURVES)
+def test_a_coordinate_that_begins_with_zeros_keeps_its_length(curve):
+    known = CURVES[curve][0]
+    short = 8 * ((known.key_size + 7) // 8 - 1)  # bits of a coordinate that needs a byte less
+    keys = (ec.derive_private_key(secret, known) for secret in range(2, 9999))
+    key = next(key for key in keys if key.public_key().public_numbers().x.bit_length() <= short)
+    found = public_key_from_pem(public_pem(key), what="the key")
+    assert found.fingerprint.value == hashlib.sha256(key.public_key().public_bytes(DER, SPKI)).digest()
+    assert found.hint == hashlib.sha256(public_pem(key)).hexdigest()
+
+
 def test_explicit_parameters_are_refused_even_where_they_are_right(private):
     right = pem_of(spki(EXPLICIT_P256, point(private["p256"], serialization.PublicFormat.UncompressedPoint)))
     assert serialization.load_pem_public_key(right).curve.name == "secp256r1", "the library would take it"
@@ -130,7 +158,7 @@ def test_a_hybrid_point_is_refused(private):
     ],
 )
 def test_other_keys_are_refused(key):
-    refused(public_pem(key), "unsupported-key")
+    assert "on P-256, P-384 or P-521" in refused(public_pem(key), "unsupported-key").message
 
 
 def test_a_curve_that_nobody_knows_is_refused(private):
@@ -165,8 +193,13 @@ def test_what_is_not_exactly_one_public_key_is_refused(private):
         pem_of(bytes(broken)),  # no point of the curve
         pem_of(der + b"\x00"),
         pem_of(der[:-1]),
+        pem_of(
+            b"\x30\x39" + NAMED_P256 + b"\x03\x22\x00" + der[-65:]
+        ),  # a whole point, said to be compressed
         pem_of(b""),
         b"-----BEGIN PUBLIC KEY-----\n!\n-----END PUBLIC KEY-----\n",
+        b"-----BEGIN PUBLIC KEY-----\nAAAAA\n-----END PUBLIC KEY-----\n",
+        pem.replace(b"\n-----END", b"\nAAAA\n-----END"),  # after the padding of what would be the key
     ):
         refused(content, "bad-public-key", what="spec.authorities[3].key")
 

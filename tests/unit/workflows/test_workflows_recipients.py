@@ -9,6 +9,7 @@ import pytest
 from trustkit import workflows
 from trustkit.digest import digest_of
 from trustkit.errors import (
+    DeniedError,
     FormatError,
     LimitError,
     SealError,
@@ -17,7 +18,9 @@ from trustkit.errors import (
     VerificationError,
 )
 from trustkit.sealing.documents import DESCRIPTOR, RECIPIENTS, SHREDDED
+from trustkit.sealing.parties import Deletion
 from trustkit.sealing.recipients import generate_opener, opener_from_pem, recipient_from_pem, recipients_of
+from trustkit.sealing.shredded import MAX_BYTES as RECORD_MAX_BYTES
 from trustkit.signing.key import generate_key
 from trustkit.storage.held import hold
 from trustkit.verifying.policy import policy_from_keys
@@ -203,3 +206,82 @@ def test_a_source_that_cannot_tell_is_not_taken_for_no(sealed, monkeypatch, refu
     with refused(UnavailableError, "unreadable"):
         workflows.shred(sealed)
     assert (sealed / RECIPIENTS).exists()
+
+
+class Destroyed:
+    """A key of a service, and how often its deletion was asked for."""
+
+    kind = "awskms"
+
+    def __init__(self, name, error=None):
+        self.name, self.error, self.key_id, self.asked = name, error, digest_of(name.encode()), []
+
+    def schedule_deletion(self, days):
+        self.asked.append(days)
+        if self.error is not None:
+            raise self.error
+        return Deletion(self.kind, self.key_id, self.name, "PendingDeletion", 1_900_000_000)
+
+
+@pytest.fixture
+def with_services(sealed):
+    """The sealed folder, whose document names two keys of services as well; and the keys."""
+    keys = Destroyed("arn:one"), Destroyed("arn:two")
+    document = json.loads((sealed / RECIPIENTS).read_bytes())
+    document["recipients"] += [{"kind": key.kind, "key": str(key.key_id), "wrapped": "AAAA"} for key in keys]
+    (sealed / RECIPIENTS).write_text(json.dumps(document))
+    return sealed, *keys
+
+
+def recorded(folder):
+    return [entry["name"] for entry in json.loads((folder / SHREDDED).read_bytes())["deletions"]]
+
+
+def test_services_are_asked_first_and_one_that_refuses_keeps_everything(with_services, picture, refused):
+    folder, one, two = with_services
+    two.error, before = DeniedError("kms-denied", "no"), picture(folder)
+    with refused(DeniedError, "kms-denied"):
+        workflows.shred(folder, destroyers=[one, two], pending_days=7)
+    assert picture(folder) == before
+    two.error = None
+    done = workflows.shred(folder, destroyers=[one, two], pending_days=7)
+    assert [deletion.name for deletion in done.deletions] == recorded(folder) == ["arn:one", "arn:two"]
+    assert (one.asked, two.asked) == ([7, 7], [7, 7])
+
+
+def test_a_run_that_was_cut_short_forgets_no_deletion(with_services, monkeypatch):
+    """The first run asked one service and recorded it, and could not destroy; the next asks the other."""
+    folder, one, two = with_services
+
+    def cut(*_, **__):
+        raise UnavailableError("unwritable", "the disk is gone")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("trustkit.storage.held.destroy", cut)
+        with pytest.raises(UnavailableError):
+            workflows.shred(folder, destroyers=[one])
+    assert recorded(folder) == ["arn:one"]
+    assert (folder / RECIPIENTS).exists()
+    done = workflows.shred(folder, destroyers=[two])
+    assert [deletion.name for deletion in done.deletions] == recorded(folder) == ["arn:one", "arn:two"]
+    again = workflows.shred(folder, destroyers=[one, two])
+    assert (again.before, again.deletions) == (True, done.deletions)
+    assert (one.asked, two.asked) == ([30], [30])
+
+
+def test_a_record_too_large_to_be_ours_tells_nothing(with_services, refused):
+    folder, one, _ = with_services
+    (folder / SHREDDED).write_bytes(b" " * (RECORD_MAX_BYTES + 1))
+    assert workflows.shred(folder, destroyers=[one]).deletions[0].name == "arn:one"
+    (folder / SHREDDED).write_bytes(b" " * (RECORD_MAX_BYTES + 1))
+    with refused(UsageError, "not-a-recipient"):
+        workflows.shred(folder, destroyers=[one])
+
+
+def test_a_key_that_the_document_does_not_name_is_not_asked_for(with_services, picture, refused):
+    folder, one, _ = with_services
+    before, other = picture(folder), Destroyed("arn:other")
+    with refused(UsageError, "not-a-recipient"):
+        workflows.shred(folder, destroyers=[one, other])
+    assert one.asked == other.asked == []
+    assert picture(folder) == before

@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import json
 
+from certifying import certificates, keyed, write_policy
 from cryptography.hazmat.primitives import hashes
 from making import (
     ABSENT,
@@ -38,6 +39,7 @@ from making import (
     tree_of,
     twin_of,
 )
+from several import several
 
 BOOK = Book()
 good, form, limit, refused, signs = BOOK.good, BOOK.form, BOOK.limit, BOOK.refused, BOOK.sign
@@ -90,23 +92,11 @@ def unsigned_edit(path, new):
 
 
 def policies():
-    folder = HERE / "policies"
-    folder.mkdir(exist_ok=True)
-
-    def write(name, threshold, **roles):
-        people = {"alice": ALICE, "bob": BOB}
-        authorities = [{"name": who, "roles": said, "key": {"pem": people[who].pem.decode()}} for who, said in roles.items()]
-        document = {
-            "apiVersion": "trustkit.dev/v1alpha1",
-            "kind": "VerificationPolicy",
-            "metadata": {"name": name},
-            "spec": {"authorities": authorities, "threshold": threshold},
-        }
-        (folder / f"{name}.json").write_text(json.dumps(document, indent=1) + "\n")
-
-    write("two-of-two", 2, alice=["author"], bob=["author"])
-    write("either", 1, alice=["author"], bob=["author"])
-    write("publisher-only", 1, alice=["publisher"], bob=["author"])
+    (HERE / "policies").mkdir(exist_ok=True)
+    alice, bob = keyed("alice", ALICE), keyed("bob", BOB)
+    write_policy(BOOK, "two-of-two", alice, bob, threshold=2)
+    write_policy(BOOK, "either", alice, bob)
+    write_policy(BOOK, "publisher-only", keyed("alice", ALICE, "publisher"), bob)
 
 
 # -- what real writers wrote --------------------------------------------------------------------------------
@@ -1638,4 +1628,6 @@ for chapter in (
     writing,
 ):
     chapter()
+certificates(BOOK)
+several(BOOK)
 print(len(BOOK.cases), "cases")

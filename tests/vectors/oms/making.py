@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils
 
 HERE = Path(__file__).parent
 CASES = HERE / "cases"
+CERTIFICATES = HERE / "certificates"
 KIND = "application/vnd.in-toto+json"
 MEDIA = "application/vnd.dev.sigstore.bundle.v0.3+json"
 OMS = "https://model_signing/signature/v1.0"
@@ -231,7 +232,21 @@ class Book:
 
     def __init__(self):
         self.cases = {}
-        shutil.rmtree(CASES, ignore_errors=True)
+        for folder in (CASES, CERTIFICATES):
+            shutil.rmtree(folder, ignore_errors=True)
+        CERTIFICATES.mkdir()
+
+    def write_pem(self, name, text):
+        """Keep certificates as a file, and return its place as cases name it."""
+        place = CERTIFICATES / f"{name}.pem"
+        assert not place.exists(), name
+        place.write_text(text, encoding="ascii")
+        return f"certificates/{name}.pem"
+
+    def write_policy(self, name, document):
+        """Keep a policy, and return its place as cases name it."""
+        (HERE / f"policies/{name}.json").write_text(json.dumps(document, indent=1) + "\n")
+        return f"policies/{name}.json"
 
     def _write(self, name, case, expect, bundle_raw):
         assert name not in self.cases, name
@@ -252,7 +267,9 @@ class Book:
                 json.dumps(value, ensure_ascii=True, indent=1) + "\n", encoding="utf-8"
             )
 
-    def _case(self, name, why, rules, raw, *, files, tree, trust, at, path, options, outcome, exit, **more):
+    def _case(
+        self, name, why, rules, raw, *, files, tree, trust, at, path, options, when, outcome, exit, **more
+    ):
         case = {
             "do": "verify",
             "trust": trust if isinstance(trust, dict) else {"key": f"keys/{trust}.pub"},
@@ -263,6 +280,8 @@ class Book:
             case["bundle_at"] = at
         if options:
             case["options"] = options
+        if when is not None:
+            case["when"] = when
         expect = {"why": why, "rules": rules.split(), "outcome": outcome, "exit": exit, **more}
         self._write(name, case, expect, raw)
 
@@ -279,6 +298,7 @@ class Book:
         at=None,
         path="model",
         options=None,
+        when=None,
         opens=None,
         ignored=(),
         unsigned=(),
@@ -299,6 +319,7 @@ class Book:
             at=at,
             path=path,
             options=options,
+            when=when,
             outcome="trusted",
             exit=0,
             manifest_digest=manifest,
@@ -324,6 +345,7 @@ class Book:
         at=None,
         path="model",
         options=None,
+        when=None,
     ):
         """Add a case that must be refused with exactly this code."""
         self._case(
@@ -337,6 +359,7 @@ class Book:
             at=at,
             path=path,
             options=options,
+            when=when,
             outcome=code,
             exit=exit,
         )
@@ -350,12 +373,43 @@ class Book:
     def refused(self, *words, **how):
         self.bad(*words, exit=1, **how)
 
-    def sign(self, name, why, rules, *, tree, payload=None, code=None, exit=0, path="model", options=None):
+    def sign(
+        self,
+        name,
+        why,
+        rules,
+        *,
+        tree,
+        payload=None,
+        code=None,
+        exit=0,
+        path="model",
+        options=None,
+        certificate=None,
+        chain=None,
+        material=None,
+        when=None,
+    ):
         """Add a case for a writer: what it must sign, byte for byte, or refuse."""
         case = {"do": "sign", "key": "keys/alice.test.key", "path": path, "tree": tree}
-        if options:
-            case["options"] = options
+        given = {"certificate": certificate, "chain": chain, "when": when, "options": options}
+        case.update({member: value for member, value in given.items() if value})
         expect = {"why": why, "rules": rules.split(), "outcome": code or "signed", "exit": exit}
         self._write(name, case, expect, None)
         if payload is not None:
             (CASES / name / "payload.json").write_bytes(payload)
+        if material is not None:
+            (CASES / name / "material.json").write_text(json.dumps(material, indent=1) + "\n")
+
+    def add(self, name, why, rules, raw, *, key, code=None, exit=0, files=None, certificate=None):
+        """Add a case for a writer who signs what a bundle signs: the bundle must grow by one, or stay."""
+        case = {
+            "do": "add",
+            "key": f"keys/{key}.test.key",
+            "path": "model",
+            "tree": tree_of(SMALL if files is None else files),
+        }
+        if certificate:
+            case["certificate"] = certificate
+        expect = {"why": why, "rules": rules.split(), "outcome": code or "signed", "exit": exit}
+        self._write(name, case, expect, raw)

@@ -58,11 +58,12 @@ def fetch(stage: Stage, services: Services, cluster: Cluster, arguments: list[st
     stage.scene("The sidecar brings the model, or nothing")
     output = Path(_value(arguments, "--output"))
     output.parent.mkdir(parents=True)  # the kubelet makes the memory volume
+    probe = _probe(stage)
+    stage.refused("its startup probe holds the server back before that", "not-published", 1, *probe)
     sidecar = services.start("sidecar", "trustkit-sidecar", *arguments)
     health = f"http://{_value(arguments, '--health')}/readyz"
     services.until(sidecar, lambda: True if http_status(health) == 200 else None)
-    if not output.is_dir():
-        stage.fail("the sidecar said ready before the model was there")
+    stage.run(*probe)
     if not same_tree(stage.folder / "model", output):
         stage.fail("the published tree is not the author's")
     stage.show("published at once, byte for byte the author's model; ready only after that")
@@ -146,6 +147,16 @@ def _arguments(patched: Object) -> list[str]:
     containers = _member(_member(patched, "spec"), "initContainers")
     words = _member(containers[0], "args") if isinstance(containers, list) else None
     return [str(word) for word in words] if isinstance(words, list) else []
+
+
+def _probe(stage: Stage) -> list[str]:
+    """Return the command by which the kubelet asks whether the server may start."""
+    pod = strictjson.parse_object((stage.folder / "pod.json").read_bytes(), max_bytes=1 << 20, what="pod")
+    containers = _member(_member(pod, "spec"), "initContainers")
+    value = containers[0] if isinstance(containers, list) else None
+    for name in ("startupProbe", "exec", "command"):
+        value = _member(value, name)
+    return [str(word) for word in value] if isinstance(value, list) else []
 
 
 def _value(arguments: list[str], flag: str) -> str:

@@ -27,6 +27,8 @@ VERBS: dict[str, Verb] = {
     "open": Verb("open", "decrypt a sealed artifact, checking every byte", "seal and open"),
     "rewrap": Verb("rewrap", "change who may open it, touching no ciphertext", "seal and open"),
     "shred": Verb("shred", "destroy its wrapped keys, so that nobody can open it", "seal and open"),
+    "kserve seal": Verb("kserve_seal", "encrypt a signed artifact for KServe's decryptor", "seal and open"),
+    "kserve open": Verb("kserve_open", "decrypt what KServe would, checking every byte", "seal and open"),
     "key generate": Verb("key_generate", "make a key pair", "keys and policies"),
     "key public": Verb("key_public", "print the public half of a private key", "keys and policies"),
     "policy check": Verb("policy_check", "validate a verification policy", "keys and policies"),

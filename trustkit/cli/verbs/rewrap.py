@@ -44,13 +44,13 @@ def configure(parser: Parser) -> None:
     opener_flags(parser)
     parser.many(
         "--add",
-        "public key of somebody who may open it too (PEM), or passphrase:FILE",
+        "who may open it too: public key (PEM), passphrase:FILE or awskms:///ARN",
         kind=word_of,
         files=True,
     )
     parser.many(
         "--remove",
-        "public key of somebody to leave out, or the key ID that inspect shows",
+        "whom to leave out: as for --add, or the key ID that inspect shows",
         kind=id_of,
         files=True,
     )

@@ -48,7 +48,7 @@ def configure(parser: Parser) -> None:
     parser.one("--passphrase-file", "its first line opens the key; asked for on a terminal")
     parser.many(
         "--recipient",
-        "public key to seal to (PEM), or passphrase:FILE",
+        "whom to seal to: public key (PEM), passphrase:FILE or awskms:///ARN",
         kind=word_of,
         files=True,
         required=True,

@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from trustkit.cli.answer import Answer, counted, size
+from trustkit.cli.clusters import artifact_of, cluster_of, demand_cluster, take_cluster
 from trustkit.cli.keys import certified_by, given, refuse_unless, signer_from
 from trustkit.cli.parser import Parser, text_of, whole
 from trustkit.cli.terminal import Terminal
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from trustkit.artifact.hashing import Progress
     from trustkit.signing.key import Signer
     from trustkit.workflows import Signed
     from trustkit.workflows.resigning import Again
@@ -36,6 +40,9 @@ With --previous only what changed since an earlier signature of yours is read: t
 keeps a sealed record of the files' stamps, and in doubt a file is read again.
 """
 
+_OF_STATEMENTS = ("method", "hash", "shard_size", "ignore", "compat", "overwrite")
+_OF_FOLDERS = ("allow_symlinks", "previous", "state_dir")
+
 
 def configure(parser: Parser) -> None:
     """Add the verb's story and flags."""
@@ -46,10 +53,11 @@ def configure(parser: Parser) -> None:
         "trustkit sign model/ --key author.pem --method shards --hash blake3",
         "trustkit sign model/ --key ml.pem --certificate ml.crt --chain intermediate.pem",
         "trustkit sign model/ --key second.pem --add",
+        "trustkit sign s3://bucket/model --key author.pem --bundle model.sig --cluster tls://dask:8786",
         "trustkit sign model/ --key author.pem --previous model/model.sig --overwrite",
         refused="a file changed while it was read",
     )
-    parser.place("path", "the folder or file to sign")
+    parser.place("path", "the folder or file to sign", kind=artifact_of)
     parser.one("--key", "private key (EC P-256, P-384 or P-521, PEM)", required=True)
     parser.one("--passphrase-file", "its first line opens the key; asked for on a terminal")
     parser.one("--certificate", "certificate of the key (PEM); the bundle then names whom it names")
@@ -65,6 +73,7 @@ def configure(parser: Parser) -> None:
         "where the record for the next --previous is kept (with --previous: $XDG_STATE_HOME/trustkit)",
         metavar="DIR",
     )
+    take_cluster(parser)
     parser.switch("--allow-symlinks", "follow links that stay inside, and record that in the signature")
     parser.switch("--overwrite", "replace an existing bundle")
 
@@ -97,51 +106,84 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> Answer:
         arguments.shard_size is None or arguments.method == "shards", "--shard-size needs --method shards"
     )
     refuse_unless(arguments.chain is None or arguments.certificate, "--chain needs --certificate")
+    demand_cluster(arguments.path, arguments.cluster, arguments.bundle)
     if arguments.add:
         return _added(arguments, terminal)
+    in_store = isinstance(arguments.path, str)
+    if in_store:
+        _refuse_flags(arguments, _OF_FOLDERS, "in a store there is no such thing as a link or a stamp")
+    signer, identity = _signer(arguments, terminal)
+    with (
+        cluster_of(arguments.cluster, debug=terminal.debug) as executor,
+        terminal.progress("signing", *(() if in_store else (arguments.path,))) as progress,
+    ):
+        if in_store and executor is not None:
+            signed = _signed_there(arguments, signer, executor, progress)
+        else:
+            again = _again(arguments, terminal)
+            signed = _signed(arguments, signer, executor=executor, progress=progress, again=again)
+    return _answer(str(arguments.path), signer, identity, signed)
+
+
+def _signed(
+    arguments: argparse.Namespace,
+    signer: Signer,
+    *,
+    executor: Executor | None,
+    progress: Progress | None,
+    again: Again | None,
+) -> Signed:
     from trustkit import workflows
+
+    return workflows.sign(
+        arguments.path,
+        signer,
+        allow_symlinks=arguments.allow_symlinks,
+        again=again,
+        workers=executor,
+        now=time.time,
+        progress=progress,
+        **_common(arguments),
+    )
+
+
+def _signed_there(
+    arguments: argparse.Namespace, signer: Signer, executor: Executor, progress: Progress | None
+) -> Signed:
+    from trustkit.workflows.objects import sign_objects
+
+    return sign_objects(
+        arguments.path, signer, executor=executor, now=time.time, progress=progress, **_common(arguments)
+    )
+
+
+def _common(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return what is asked for alike wherever the artifact lies."""
     from trustkit.artifact.manifest import DEFAULT_SHARD_SIZE
 
-    signer, identity = _signer(arguments, terminal)
-    with terminal.progress("signing", arguments.path) as progress:
-        signed = workflows.sign(
-            arguments.path,
-            signer,
-            bundle=arguments.bundle,
-            method=arguments.method or "files",
-            algorithm=arguments.hash or "sha256",
-            shard_size=arguments.shard_size or DEFAULT_SHARD_SIZE,
-            allow_symlinks=arguments.allow_symlinks,
-            ignore=arguments.ignore or (),
-            compat=arguments.compat,
-            again=_again(arguments, terminal),
-            overwrite=arguments.overwrite,
-            inputs=_inputs(arguments),
-            now=time.time,
-            progress=progress,
-        )
-    return _answer(str(arguments.path), signer, identity, signed)
+    return {
+        "bundle": arguments.bundle,
+        "method": arguments.method or "files",
+        "algorithm": arguments.hash or "sha256",
+        "shard_size": arguments.shard_size or DEFAULT_SHARD_SIZE,
+        "ignore": arguments.ignore or (),
+        "compat": arguments.compat,
+        "overwrite": arguments.overwrite,
+        "inputs": _inputs(arguments),
+    }
+
+
+def _refuse_flags(arguments: argparse.Namespace, names: Sequence[str], why: str) -> None:
+    for name in names:
+        refuse_unless(not getattr(arguments, name), f"{why}; leave --{name.replace('_', '-')} out")
 
 
 def _added(arguments: argparse.Namespace, terminal: Terminal) -> Answer:
     """Add a signature; what the bundle says was said when it was made."""
     from trustkit import workflows
 
-    for flag in (
-        "method",
-        "hash",
-        "shard_size",
-        "ignore",
-        "allow_symlinks",
-        "compat",
-        "previous",
-        "state_dir",
-        "overwrite",
-    ):
-        refuse_unless(
-            not getattr(arguments, flag),
-            f"--add signs what the bundle says; leave --{flag.replace('_', '-')} out",
-        )
+    _refuse_flags(arguments, (*_OF_STATEMENTS, *_OF_FOLDERS), "--add signs what the bundle says")
+    refuse_unless(arguments.cluster is None, "--add hashes on this machine; leave --cluster out")
     signer, identity = _signer(arguments, terminal)
     with terminal.progress("verifying", arguments.path) as progress:
         signed = workflows.add_signature(
@@ -156,7 +198,7 @@ def _added(arguments: argparse.Namespace, terminal: Terminal) -> Answer:
 
 def _signer(arguments: argparse.Namespace, terminal: Terminal) -> tuple[Signer, str | None]:
     """Return the signer, and whom its certificate names; a certificate that is no good ends it here."""
-    from trustkit.verifying.authorities import check_signer
+    from trustkit.verifying.presenting import check_signer
 
     key = signer_from(arguments.key, arguments.passphrase_file, terminal)
     signer = certified_by(key, arguments.certificate, arguments.chain)

@@ -9,17 +9,22 @@ from __future__ import annotations
 import argparse
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from trustkit import strictjson
 from trustkit.cli.answer import Answer, Row, counted, size, some
+from trustkit.cli.clusters import artifact_of, cluster_of, demand_cluster, take_cluster
 from trustkit.cli.parser import Parser, text_of
 from trustkit.cli.terminal import Terminal
 from trustkit.cli.trust import policy_from_flags
 from trustkit.errors import VerificationError
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from trustkit.artifact.hashing import Progress
     from trustkit.verifying.compare import Verified
+    from trustkit.verifying.policy import VerificationPolicy
 
 STORY = """
 Verify a model or dataset before anything loads it: the signature must be made by
@@ -40,10 +45,11 @@ def configure(parser: Parser) -> None:
         "trustkit verify model/ --ca roots.pem --identity email:ml@example.com",
         "trustkit verify model/ --policy policy.yaml --json",
         "trustkit verify model/ --key author.pem.pub --only '*.safetensors'",
+        "trustkit verify s3://bucket/model --bundle model.sig --key author.pub --cluster tls://dask:8786",
         done="trusted; nothing else means that",
         refused="refused: not signed by whom you named, or not what was signed",
     )
-    parser.place("path", "the folder or file to verify")
+    parser.place("path", "the folder or file to verify", kind=artifact_of)
     parser.one("--key", "public key of the author (PEM)")
     parser.one("--ca", "roots that the author's certificate must lead to (PEM)")
     parser.many(
@@ -57,38 +63,58 @@ def configure(parser: Parser) -> None:
     parser.many(
         "--only", "compare only files whose names match this shell pattern", metavar="GLOB", kind=text_of
     )
+    take_cluster(parser)
     parser.switch("--ignore-unsigned", "tolerate files that nobody signed, and list them")
 
 
 def run(arguments: argparse.Namespace, terminal: Terminal) -> Answer:
     """Verify, and say who is to be believed for what."""
+    from trustkit.workflows import default_bundle
+
     policy = policy_from_flags(
         arguments.policy, arguments.key, roots=arguments.ca, identities=arguments.identity or ()
     )
-    from trustkit import workflows
-
-    whole = () if arguments.only else (arguments.path,)  # of a part nobody knows the size beforehand
-    with terminal.progress("verifying", *whole) as progress:
-        try:
-            verified = workflows.verify(
-                arguments.path,
-                policy,
-                bundle=arguments.bundle,
-                only=arguments.only or (),
-                ignore_unsigned=arguments.ignore_unsigned,
-                now=time.time,
-                progress=progress,
-            )
-        except VerificationError as error:
-            if not _is_sealed(arguments.path):
-                raise
-            raise VerificationError(
-                error.code, f"{error.message}; this is a sealed folder; use `trustkit open`", **error.evidence
-            ) from None
+    demand_cluster(arguments.path, arguments.cluster, arguments.bundle)
+    # Of a part, or of what lies elsewhere, nobody knows the size beforehand.
+    whole = () if arguments.only or isinstance(arguments.path, str) else (arguments.path,)
+    with (
+        cluster_of(arguments.cluster, debug=terminal.debug) as executor,
+        terminal.progress("verifying", *whole) as progress,
+    ):
+        verified = _verified(arguments, policy, executor, progress)
     try:
-        return _answer(arguments.path, arguments.bundle or workflows.default_bundle(arguments.path), verified)
+        return _answer(arguments.path, arguments.bundle or default_bundle(arguments.path), verified)
     finally:
         verified.close()
+
+
+def _verified(
+    arguments: argparse.Namespace,
+    policy: VerificationPolicy,
+    executor: Executor | None,
+    progress: Progress | None,
+) -> Verified:
+    asked: dict[str, Any] = {
+        "bundle": arguments.bundle,
+        "only": arguments.only or (),
+        "ignore_unsigned": arguments.ignore_unsigned,
+        "now": time.time,
+        "progress": progress,
+    }
+    if isinstance(arguments.path, str) and executor is not None:
+        from trustkit.workflows.objects import verify_objects
+
+        return verify_objects(arguments.path, policy, executor=executor, **asked)
+    from trustkit import workflows
+
+    try:
+        return workflows.verify(arguments.path, policy, workers=executor, **asked)
+    except VerificationError as error:
+        if not _is_sealed(arguments.path):
+            raise
+        raise VerificationError(
+            error.code, f"{error.message}; this is a sealed folder; use `trustkit open`", **error.evidence
+        ) from None
 
 
 def _is_sealed(path: Path) -> bool:
@@ -99,7 +125,7 @@ def _is_sealed(path: Path) -> bool:
     return is_file(path / DESCRIPTOR) and is_folder(path / "blobs")
 
 
-def _answer(path: Path, bundle: Path, verified: Verified) -> Answer:
+def _answer(path: Path | str, bundle: Path, verified: Verified) -> Answer:
     manifest = verified.signed.manifest
     signers: list[strictjson.Object] = [
         {

@@ -1,0 +1,283 @@
+"""The client of AWS KMS against a server that fails in every way: bounded, silent, never by plain HTTP."""
+
+import json
+import logging
+import subprocess
+import sys
+import threading
+import traceback
+
+import pytest
+
+from trustkit.errors import DeniedError, SealError, UnavailableError, UsageError
+from trustkit.sealing import awskms_client
+from trustkit.sealing.awskms import KmsOpener, KmsRecipient, parse_key
+from trustkit.sealing.awskms_client import ATTEMPTS, MAX_ANSWER_BYTES, KmsClient
+from trustkit.sealing.keys import Dek
+
+INFO = b'{"format":"trustkit.dev/wrap/v1","line":"acme/tiny"}'
+SECRET = bytes(range(64, 96))
+CREDENTIALS = ("AKIDEXAMPLE", "wJalrXUtnFEMI", "FwoGZXIvYXdzTOKEN")
+
+
+@pytest.fixture
+def key(kms, monkeypatch):
+    """A key whose client does not pause between its attempts."""
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
+    return parse_key(kms.name(kms.create_key()))
+
+
+def client(key, monotonic=lambda: 0.0):
+    return KmsClient(key, monotonic=monotonic)
+
+
+def wrap(key, **options):
+    return KmsRecipient(key, client(key, **options)).wrap(Dek(bytearray(SECRET)), INFO)
+
+
+def refused(kind, code, call):
+    with pytest.raises(kind) as caught:
+        call()
+    error = caught.value
+    assert error.code == code
+    shown = "".join(traceback.format_exception(error)) + repr(error.evidence)
+    assert not any(secret in shown for secret in (*CREDENTIALS, "POISON", "canonical"))
+    return error
+
+
+def test_one_client_serves_both_sides_and_connects_once(kms, key, monkeypatch):
+    made = []
+    real = KmsClient._connect
+    monkeypatch.setattr(KmsClient, "_connect", lambda self: made.append(1) or real(self))
+    service = client(key)
+    assert repr(service) == f"<KmsClient {key.arn}>"
+    assert made == []
+    wrapped = KmsRecipient(key, service).wrap(Dek(bytearray(SECRET)), INFO)
+    assert KmsOpener(key, service).unwrap(wrapped, INFO) == SECRET
+    assert made == [1]
+    headers = kms.requests[0][2]
+    assert headers["authorization"].startswith("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/")
+    assert "/eu-west-1/kms/" in headers["authorization"]
+    assert headers["x_amz_security_token"] == CREDENTIALS[2]
+
+
+def test_without_the_extra_it_says_which_one(kms, key, monkeypatch):
+    monkeypatch.setitem(sys.modules, "botocore", None)
+    error = refused(UsageError, "extra-needed", lambda: wrap(key))
+    assert error.message == "a key in AWS KMS needs botocore; install model-trustkit[aws]"
+    assert kms.requests == []
+
+
+def test_what_is_loaded_without_a_key_in_a_service():
+    program = (
+        "import sys, trustkit.sealing.recipients, trustkit.sealing.awskms, trustkit.sealing.awskms_client\n"
+        "print([name for name in sys.modules if name.split('.')[0] in ('botocore', 'boto3', 'urllib3')])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+# Credentials and the environment
+
+
+def test_no_credentials_and_credentials_that_are_half(kms, key, monkeypatch):
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    error = refused(UsageError, "no-credentials", lambda: wrap(key))
+    assert "get-caller-identity" in error.message
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    refused(UsageError, "no-credentials", lambda: wrap(key))
+    monkeypatch.setenv("AWS_PROFILE", "absent")
+    refused(UsageError, "no-credentials", lambda: wrap(key))
+    assert kms.requests == []
+
+
+def test_no_variable_sends_a_key_somewhere_else(kms, key, monkeypatch):
+    """An address out of the environment would get the data key in the clear."""
+    for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_KMS"):
+        monkeypatch.setenv(name, f"http://{kms.host}")
+    asked = []
+    monkeypatch.setattr(
+        "botocore.httpsession.URLLib3Session.send", lambda self, request: asked.append(request.url) or 1 / 0
+    )
+    service = KmsClient(parse_key(f"awskms:///{key.arn}"), monotonic=lambda: 0.0)
+    with pytest.raises(ZeroDivisionError):
+        service("encrypt", {"KeyId": key.arn, "Plaintext": b"x"})
+    assert asked == ["https://kms.eu-west-1.amazonaws.com/"]
+
+
+def test_a_server_that_nobody_vouches_for_gets_nothing(kms, key, monkeypatch):
+    monkeypatch.delenv("AWS_CA_BUNDLE")
+    refused(UnavailableError, "kms-unavailable", lambda: wrap(key))
+    assert kms.requests == []
+
+
+def test_a_certificate_of_another_name_is_refused(kms, key):
+    port = kms.host.partition(":")[2]
+    refused(
+        UnavailableError, "kms-unavailable", lambda: wrap(parse_key(f"awskms://localhost:{port}/{key.arn}"))
+    )
+    assert kms.requests == []
+
+
+@pytest.mark.parametrize("level", [logging.DEBUG, logging.NOTSET])
+def test_no_diagnostics_hold_a_key_or_a_credential(kms, key, caplog, level):
+    """Somebody turned all of them on, before we came and after."""
+    for name in ("", "botocore", "urllib3"):
+        logging.getLogger(name).setLevel(level or 1)
+    try:
+        service = client(key)
+        wrapped = KmsRecipient(key, service).wrap(Dek(bytearray(SECRET)), INFO)
+        logging.getLogger("botocore").setLevel(1)
+        assert KmsOpener(key, service).unwrap(wrapped, INFO) == SECRET
+    finally:
+        for name in ("", "botocore", "urllib3"):
+            logging.getLogger(name).setLevel(logging.WARNING if not name else logging.NOTSET)
+    sent = [asked["Plaintext"] for operation, asked, _ in kms.requests if operation == "Encrypt"]
+    assert len(sent) == 1
+    for secret in (sent[0], repr(SECRET)[2:20], *CREDENTIALS[1:]):
+        assert secret not in caplog.text
+
+
+# Refusals, through the wire
+
+
+@pytest.mark.parametrize(
+    ("said", "kind", "code", "asked"),
+    [
+        ("AccessDeniedException", DeniedError, "kms-denied", 1),
+        ("UnrecognizedClientException", DeniedError, "kms-denied", 1),
+        ("InvalidSignatureException", DeniedError, "kms-denied", 1),
+        ("DisabledException", DeniedError, "kms-key-disabled", 1),
+        ("KMSInvalidStateException", DeniedError, "kms-key-disabled", 1),
+        ("InvalidCiphertextException", SealError, "wrong-context", 1),
+        ("NotFoundException", UsageError, "no-such-kms-key", 1),
+        ("ThrottlingException", UnavailableError, "kms-unavailable", ATTEMPTS),
+        ("KeyUnavailableException", UnavailableError, "kms-unavailable", None),
+        ("DependencyTimeoutException", UnavailableError, "kms-unavailable", None),
+    ],
+)
+def test_a_refusal_is_final_and_only_what_may_pass_is_asked_again(kms, key, fault, said, kind, code, asked):
+    kms.always = fault.refusal(said)
+    error = refused(kind, code, lambda: wrap(key))
+    assert error.evidence.get("service_code", said) == said
+    assert len(kms.requests) == asked if asked else 1 <= len(kms.requests) <= ATTEMPTS
+
+
+def test_what_passes_is_survived(kms, key, fault):
+    kms.faults = [fault.refusal("ThrottlingException"), fault.Answer(b"", "503 Service Unavailable")]
+    assert wrap(key)
+    assert len(kms.requests) == 3
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (b"<html>bad gateway</html>", "502 Bad Gateway"),
+        (b"[" * 5000, "500 Internal Server Error"),
+        (b"", "503 Service Unavailable"),
+        (b'{"a":"' + b"x" * 60_000 + b'"}', "500 Internal Server Error"),
+    ],
+)
+def test_a_page_of_somebody_on_the_way_is_no_answer(kms, key, fault, answer):
+    kms.always = fault.Answer(*answer)
+    refused(UnavailableError, "kms-unavailable", lambda: wrap(key))
+    assert len(kms.requests) == ATTEMPTS
+
+
+def test_a_redirect_is_not_followed(kms, key, fault):
+    kms.always = fault.Answer(b"", "307 Temporary Redirect", (("Location", f"https://{kms.host}/elsewhere"),))
+    refused(UnavailableError, "kms-unavailable", lambda: wrap(key))
+    assert len(kms.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"null",
+        b"[]",
+        b"{",
+        b"{}",
+        b'{"KeyId":5}',
+        b'{"CiphertextBlob":5,"KeyId":"x"}',
+        b'{"CiphertextBlob":"!","KeyId":"x"}',
+        b'{"CiphertextBlob":{"a":"b"},"KeyId":"x"}',
+        b'{"KeyId":"x","KeyId":"x"}',
+        b'{"a":' * 9 + b"1" + b"}" * 9,
+        b"[" * 60_000,
+        b'{"a":"' + b"x" * MAX_ANSWER_BYTES + b'"}',
+    ],
+)
+def test_an_answer_that_is_none_is_refused_before_it_is_used(kms, key, fault, body):
+    kms.always = fault.Answer(body)
+    refused(UnavailableError, "bad-kms-answer", lambda: wrap(key))
+    assert len(kms.requests) == 1
+
+
+def test_a_refusal_that_is_none_is_refused(kms, key, fault):
+    kms.always = fault.Answer(b'{"__type":5}', "400 Bad Request")
+    refused(UnavailableError, "bad-kms-answer", lambda: wrap(key))
+
+
+@pytest.mark.parametrize("metadata", [5, {"Arn": 5, "DeletionDate": "soon"}])
+def test_a_description_that_is_none_is_refused(kms, key, fault, metadata):
+    kms.always = fault.Answer(json.dumps({"KeyMetadata": metadata}).encode())
+    refused(UnavailableError, "bad-kms-answer", lambda: client(key)("describe_key", {"KeyId": key.arn}))
+
+
+def test_a_body_without_end_is_read_up_to_the_cap(kms, key, fault):
+    sent = []
+
+    def endless():
+        while len(sent) < 100 * 16:
+            sent.append(1)
+            yield b" " * 4096
+
+    kms.always = fault.Answer(endless())
+    refused(UnavailableError, "bad-kms-answer", lambda: wrap(key))
+    assert len(sent) < 100 * 16
+
+
+def test_a_body_that_drips_meets_the_deadline(kms, key, fault):
+    """Each byte comes before anybody would call it silence; the clock goes on all the same."""
+    ticks = iter(range(10**9))
+    kms.always = lambda good: fault.Answer(bytes([byte]) for byte in good.body)
+    refused(UnavailableError, "kms-unavailable", lambda: wrap(key, monotonic=lambda: float(next(ticks))))
+    assert len(kms.requests) == ATTEMPTS
+
+
+def test_a_server_that_is_silent_is_given_up(kms, key, fault, monkeypatch):
+    ended = threading.Event()
+
+    def silent(*first):
+        yield from first
+        ended.wait(60)
+        yield b"{}"
+
+    monkeypatch.setattr(awskms_client, "SILENT_SECONDS", 0.2)
+    monkeypatch.setattr(awskms_client, "ATTEMPTS", 1)
+    kms.faults = [fault.Answer(silent()), fault.Answer(silent(b'{"KeyId":'))]
+    try:
+        for _ in range(2):
+            refused(UnavailableError, "kms-unavailable", lambda: wrap(key))
+    finally:
+        ended.set()
+
+
+def test_a_body_that_is_cut_is_no_answer(kms, key, fault):
+    def cut(good):
+        return fault.Answer(good.body[:-9], headers=(("Content-Length", str(len(good.body))),))
+
+    kms.always = cut
+    error = refused(UnavailableError, "bad-kms-answer", lambda: wrap(key))
+    assert error.evidence == {"key": key.arn}
+
+
+def test_nobody_listens(key):
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    nobody = parse_key(f"awskms://127.0.0.1:{port}/{key.arn}")
+    error = refused(UnavailableError, "kms-unavailable", lambda: wrap(nobody))
+    assert error.evidence["reason"] == "EndpointConnectionError"

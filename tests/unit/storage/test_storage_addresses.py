@@ -1,0 +1,71 @@
+"""Addresses in a store: what is one, what it means, and what only looks like one."""
+
+import pytest
+
+from trustkit.errors import UsageError
+from trustkit.storage.addresses import Address, is_address, parse_address
+
+
+@pytest.mark.parametrize(
+    ("text", "address", "name", "told"),
+    [
+        ("s3://models", Address("models", "", True), "models", "s3://models/"),
+        ("s3://models/", Address("models", "", True), "models", "s3://models/"),
+        ("s3://models/a/b", Address("models", "a/b", False), "b", "s3://models/a/b"),
+        ("s3://models/a/b/", Address("models", "a/b", True), "b", "s3://models/a/b/"),
+        (
+            "s3://models/what?#ever",
+            Address("models", "what?#ever", False),
+            "what?#ever",
+            "s3://models/what?#ever",
+        ),
+    ],
+)
+def test_what_an_address_means(text, address, name, told):
+    found = parse_address(text)
+    assert (found, found.name, str(found)) == (address, name, told)
+
+
+def test_the_keys_of_what_lies_there():
+    assert parse_address("s3://models").key_of("a/b") == "a/b"
+    assert parse_address("s3://models/x/").key_of("a/b") == "x/a/b"
+    assert parse_address("s3://models/x").key_of("") == "x"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "gs://models/a",
+            "S3://models/a",
+            "s3:/models/a",
+            "s3://",
+            "s3:///a",
+            "s3://M/a",
+            "s3://models.",
+            "s3://a",
+        ),
+        *("s3://models//a", "s3://models/a//", "s3://models/../a", "s3://models/a\nb", "s3://models/a\\b"),
+        *(
+            "s3://user:word@models/a",
+            "s3://models:80/a",
+            f"s3://models/{'a' * 5000}",
+            f"s3://models{'/a' * 400}",
+        ),
+    ],
+)
+def test_what_is_none(text):
+    with pytest.raises(UsageError) as caught:
+        parse_address(text)
+    assert caught.value.code == "bad-address"
+
+
+@pytest.mark.parametrize(
+    ("text", "means"),
+    [
+        *(("s3://models", True), ("gs://x", True), ("http://x/y", True), ("./s3://models", False)),
+        *(("", False), ("model", False), ("://x", False), ("a/b://c", False), ("s3:/x", False)),
+    ],
+)
+def test_what_is_meant_as_one(text, means):
+    assert is_address(text) is means

@@ -1,0 +1,75 @@
+"""Objects that are merged into another one: what the controller would see is what is read."""
+
+from trustkit.workloads.bases import merged
+from trustkit.workloads.extract import references
+
+BASE = {
+    "spec": {
+        "model": {"uri": "hf://org/base", "lora": {"adapters": [{"name": "a", "uri": "hf://org/a"}]}},
+        "template": {"containers": [{"name": "main", "image": "i:1", "args": ["--tokenizer", "org/tokens"]}]},
+    }
+}
+
+
+def service(*names, **spec):
+    return {
+        "apiVersion": "serving.kserve.io/v1alpha2",
+        "kind": "LLMInferenceService",
+        "metadata": {"name": "x"},
+        "spec": {"baseRefs": [{"name": name} for name in names], **spec},
+    }
+
+
+def read(subject, **bases):
+    found = references(subject, bases=bases)
+    return {m.path: m.reference for m in found.models}, [place.path for place in found.unresolved]
+
+
+def test_what_the_base_names_is_named_by_the_object():
+    assert read(service("one"), one=BASE) == (
+        {
+            "spec.model.uri": "hf://org/base",
+            "spec.model.lora.adapters[0].uri": "hf://org/a",
+            "spec.template.containers[0].args[1]": "org/tokens",
+        },
+        [],
+    )
+
+
+def test_the_object_has_the_last_word_and_a_later_base_the_one_before():
+    other = {"spec": {"model": {"uri": "s3://bucket/other"}}}
+    assert read(service("one", "two"), one=BASE, two=other)[0]["spec.model.uri"] == "s3://bucket/other"
+    own = service("one", model={"uri": "s3://bucket/own"})
+    assert read(own, one=BASE)[0]["spec.model.uri"] == "s3://bucket/own"
+
+
+def test_lists_of_named_things_are_merged_by_name_and_others_replaced():
+    adapters = [{"name": "a", "uri": "s3://bucket/a"}, {"name": "b", "uri": "s3://bucket/b"}]
+    own = service(
+        "one",
+        model={"lora": {"adapters": adapters}},
+        template={"containers": [{"name": "main", "args": ["--port", "1"]}]},
+    )
+    assert read(own, one=BASE)[0] == {
+        "spec.model.uri": "hf://org/base",
+        "spec.model.lora.adapters[0].uri": "s3://bucket/a",
+        "spec.model.lora.adapters[1].uri": "s3://bucket/b",
+    }
+
+
+def test_a_base_that_is_not_at_hand_stays_unresolved():
+    assert read(service("one", "two"), one=BASE)[1] == ["spec.baseRefs[0].name"]
+    assert read(service("two"), one=BASE)[1] == ["spec.baseRefs[0].name"]
+    assert read(service("one"))[1] == ["spec.baseRefs[0].name"]
+
+
+def test_any_shape_is_survived():
+    for spec in (None, [], {"baseRefs": "x"}, {"baseRefs": [1, {"name": 1}, {}]}):
+        subject = {**service(), "spec": spec}
+        references(subject, bases={"one": BASE})
+    assert merged({"spec": {"baseRefs": [{"name": "one"}]}}, {"one": {}})["spec"] == {"baseRefs": []}
+    deep = value = {}
+    for _ in range(200):
+        value["a"] = {}
+        value = value["a"]
+    merged({"spec": {"baseRefs": [{"name": "one"}], **deep}}, {"one": {"spec": deep}})

@@ -1,0 +1,186 @@
+"""Flags of one simple command: which of them name a model, and what the words after them say.
+
+The law of this file: a flag is read by the table alone; what a program makes of a
+flag that is not there is not guessed, but an address in its value is still found.
+"""
+
+from __future__ import annotations
+
+import re
+
+from trustkit.workloads import embedded
+from trustkit.workloads.grammar import Named, cleaned, is_service, named
+from trustkit.workloads.line import Line, Word, basename
+from trustkit.workloads.values import MAX_SHOWN, Confidence
+
+_FLAG = re.compile(r"--?[A-Za-z]|[A-Za-z][A-Za-z0-9_.-]*=")
+_SHORTEST = 3
+"""Shortest form of a long flag that a program of Python is taken to complete (characters)."""
+_SERVED = "served-model-name"
+
+
+def read_flags(line: Line) -> set[int]:
+    """Note the values of model flags; return the positions of words that belong to flags."""
+    taken: set[int] = set()
+    short = _short_flags(line)
+    for index, word in enumerate(line.words):
+        if index in taken or not word.path or not _FLAG.match(word.text):
+            continue
+        flag, equals, value = word.text.partition("=")
+        name = flag_name(flag)
+        dashed = flag.startswith("-")
+        if dashed and name in line.notes.table.flags.names:
+            if not equals and name.startswith(_SERVED) and not _is_flag(line, index + 1):
+                taken.add(index + 1)  # the name it is served under is not the model
+            continue
+        config = dashed and name not in line.notes.table.model_flags and _is_config_flag(name, line)
+        single = dashed and not flag.startswith("--") and name in short
+        if dashed and not single and name in line.notes.table.flags.loose:
+            _read_loose(index, line, value if equals else None, taken)
+            continue
+        if not (config or single or _is_model_flag(name, line)) or (not dashed and "/" not in value):
+            continue
+        taken.add(index)
+        values = (
+            [Word(value, word.path, word.missing, guess=word.guess)]
+            if equals
+            else _following(line, index, name)
+        )
+        taken.update(range(index + 1, index + 1 + (0 if equals else len(values))))
+        if config:
+            line.notes.unresolved(
+                word.path, word.text, f"{flag[:64]} names a file of options, which may name a model"
+            )
+            continue
+        for found in values:
+            _read_value(found, name, line)
+    return taken
+
+
+def _read_loose(index: int, line: Line, value: str | None, taken: set[int]) -> None:
+    """``--source org/name``: a reference if it looks like one, where models are fetched or computed with."""
+    notes, words = line.notes, line.words
+    if value is None and index + 1 < len(words):
+        word = words[index + 1]
+        value, at = word.text, index + 1
+    else:
+        word, at = words[index], index
+    found = None if value is None or word.missing else named(value, notes.table)
+    if found is None or found.strength not in {"scheme", "hub"} or "/" not in found.reference:
+        return
+    if not (notes.expects or line.fetches) or is_service(found.reference, notes.table) or not word.path:
+        return
+    taken.add(at)
+    notes.add(
+        word.path, found, how="argument", confidence="likely", reason=f"value of {words[index].text[:64]}"
+    )
+
+
+def flag_name(flag: str) -> str:
+    """Return a flag as the table spells it."""
+    return flag.lstrip("-").lower().replace("_", "-")
+
+
+def _is_flag(line: Line, index: int) -> bool:
+    return index < len(line.words) and line.words[index].text.startswith("-")
+
+
+def _short_flags(line: Line) -> frozenset[str]:
+    table = line.notes.table.short_flags
+    return frozenset().union(*(table[name] for name in line.programs if name in table))
+
+
+def _is_config_flag(name: str, line: Line) -> bool:
+    return (line.server or line.notes.serves) and _is_one_of(
+        name, line.notes.table.flags.config, completed=True
+    )
+
+
+def _is_model_flag(name: str, line: Line) -> bool:
+    flags = line.notes.table.model_flags
+    short = name.rsplit(".", 1)[-1]
+    completed = line.server and name not in line.notes.table.flags.likely
+    return (
+        _is_one_of(name, flags, completed=completed)
+        or short in flags
+        or short in line.notes.table.flags.likely
+    )
+
+
+def _is_one_of(name: str, flags: frozenset[str], *, completed: bool) -> bool:
+    """Compare as programs do: those of Python complete a flag from its first letters."""
+    if name in flags or not completed or len(name) < _SHORTEST:
+        return name in flags
+    return any(flag.startswith(name) for flag in flags)
+
+
+def _following(line: Line, index: int, name: str) -> list[Word]:
+    """The words that belong to a flag: one, or all up to the next flag where it takes a list."""
+    values: list[Word] = []
+    for word in line.words[index + 1 :]:
+        # A server takes the word after such a flag, whatever it looks like.
+        if word.text.startswith("-") and (values or not line.server):
+            break
+        values.append(word)
+        if name not in line.notes.table.pair_flags:
+            break
+    return values
+
+
+def _read_value(word: Word, name: str, line: Line) -> None:
+    notes, table = line.notes, line.notes.table
+    text = cleaned(word.text)
+    if word.missing:
+        why = f"--{name[:64]} depends on {word.missing[:64]}, which this object does not define"
+        notes.unresolved(word.path, text, why)
+        if not word.guess:
+            note_open(word, line)
+            return
+    if text.startswith(("{", "[")):
+        embedded.read(text, word.path, notes, how="argument", reason=f"JSON of --{name}")
+        return
+    parts = re.split(r"[,;\s]+", text) if name in table.pair_flags else [text]
+    for part in parts:
+        left, equals, right = part.partition("=")
+        value = right if equals and "/" not in left and ":" not in left else part
+        scheme = "ollama" if _program(line) == "ollama" else None
+        likely = name.rsplit(".", 1)[-1] in table.flags.likely
+        found = named(value, table, scheme=scheme, strict=line.strict and not likely)
+        if found is not None and not (likely and found.strength == "name"):
+            notes.add(
+                word.path,
+                found,
+                how="argument",
+                confidence=_sureness(found, line),
+                reason=f"value of --{name[:64]}",
+            )
+
+
+def note_open(word: Word, line: Line) -> None:
+    """Note a reference of which a part is not known: as it is written, and unresolved beside.
+
+    Args:
+        word: The word.
+        line: The command that it belongs to.
+    """
+    text = cleaned(word.text)
+    if not text:
+        return
+    known = line.notes.table.scheme_of(text) or ("path" if text.startswith("/") else "unknown")
+    found = Named(text[:MAX_SHOWN], known, pinned=False, strength="path")
+    line.notes.add(
+        word.path,
+        found,
+        how="argument",
+        confidence="certain",
+        reason="a reference with a part that is not known",
+    )
+
+
+def _program(line: Line) -> str:
+    return basename(line.words[0].text) if line.words else ""
+
+
+def _sureness(found: Named, line: Line) -> Confidence:
+    """A bare word is a model only where a server reads it; clients name served models the same way."""
+    return "certain" if found.strength != "name" or line.strict else "possible"

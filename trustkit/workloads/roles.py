@@ -1,0 +1,149 @@
+"""What the name of a member says of what it holds, by the rows ``members`` of the table.
+
+Pure names in, roles out; remembered, because objects repeat the same few names. The
+law of this file: a name alone never makes a model of a text that looks like none,
+unless the row ``reference`` says so.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from trustkit import strictjson
+from trustkit.workloads.values import CONTAINER_LISTS
+
+Holds = Literal["", "reference", "flag", "word", "place", "path", "variable", "value"]
+"""What a text is: surely a model; the value of a flag of several words, or of one; a place below a hint; the
+value of a variable; the value of a parameter whose name stands beside it."""
+Lists = Literal["", "containers", "volumes", "words", "environment"]
+"""What a list is: of containers, volumes, words of a command line, variables."""
+
+_REMEMBERED = 16_384
+"""Names that are remembered together (an object may hold any number of them)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """What the name of a member says.
+
+    Attributes:
+        holds: Of a text.
+        lists: Of a list.
+        hint: Whether it speaks of models.
+        engine: Whether it holds options of a program, by their names.
+        quiet: Whether what is below it is written, or is data.
+        storage: Whether it is a place in a storage that is configured elsewhere.
+    """
+
+    holds: Holds = ""
+    lists: Lists = ""
+    hint: bool = False
+    engine: bool = False
+    quiet: bool = False
+    storage: bool = False
+
+
+NONE = Role()
+"""Of an entry of a list, and of most names."""
+
+
+@dataclass(frozen=True, eq=False)  # compared by identity, as the table is
+class Members:
+    """The rows ``members`` of the table, ready to be asked."""
+
+    reference: frozenset[str]
+    place: frozenset[str]
+    flags: frozenset[str]
+    variables: frozenset[str]
+    endings: tuple[str, ...]
+    words: frozenset[str]
+    hints: tuple[str, ...]
+    engine: tuple[str, ...]
+    annotations: frozenset[str]
+    quiet: frozenset[str]
+    lines: tuple[str, ...]
+    environment: tuple[str, ...]
+
+    @functools.cached_property
+    def role(self) -> Callable[[str], Role]:
+        """Return the role of a name; the function remembers its answers."""
+        return functools.lru_cache(_REMEMBERED)(self._role)
+
+    def _role(self, name: str) -> Role:
+        plain = normal(name)
+        role = Role(
+            holds=self._holds(name, plain),
+            lists=self._lists(name, plain),
+            hint=any(hint in plain for hint in self.hints),
+            engine=plain.endswith(self.engine),
+            quiet=plain in self.quiet,
+            storage=plain == "storage",
+        )
+        return NONE if role == NONE else role
+
+    def _holds(self, name: str, plain: str) -> Holds:
+        if name == "value":
+            return "value"
+        if name in self.annotations:
+            return "reference"
+        if name in self.variables or (name.isupper() and name.endswith(self.endings)):
+            return "variable"
+        if plain in self.reference:
+            return "reference"
+        if plain in self.flags:
+            return "flag"
+        if plain in self.words:
+            return "word"
+        if plain == "path":
+            return "path"
+        return "place" if plain in self.place else ""
+
+    def _lists(self, name: str, plain: str) -> Lists:
+        if name in CONTAINER_LISTS:
+            return "containers"
+        if name == "volumes":
+            return "volumes"
+        if plain.endswith(self.environment):
+            return "environment"
+        return "words" if plain.endswith(self.lines) else ""
+
+
+def normal(name: str) -> str:
+    """Return a name as the rows spell it: ``storage_uri``, ``storageUri`` and ``storage-uri`` are one."""
+    return name[:128].lower().replace("_", "").replace("-", "")
+
+
+def members_from(
+    fields: strictjson.Fields,
+    *,
+    texts: Callable[[strictjson.Fields, str], list[str]],
+    flags: list[str],
+    variables: list[str],
+    endings: list[str],
+) -> Members:
+    """Build the rows.
+
+    Args:
+        fields: The member ``members`` of the table.
+        texts: Reads a list of texts from it.
+        flags: The flags whose value names a model.
+        variables: The variables whose value does.
+        endings: What the names of others end in.
+    """
+    return Members(
+        reference=frozenset(texts(fields, "reference")),
+        place=frozenset(texts(fields, "place")),
+        flags=frozenset(normal(flag) for flag in flags if "-" in flag),
+        variables=frozenset(variables),
+        endings=tuple(endings),
+        annotations=frozenset(texts(fields, "annotations")),
+        words=frozenset(flag for flag in flags if "-" not in flag),
+        hints=tuple(texts(fields, "hints")),
+        engine=tuple(texts(fields, "engine")),
+        quiet=frozenset(texts(fields, "quiet")),
+        lines=tuple(texts(fields, "words")),
+        environment=tuple(texts(fields, "environment")),
+    )
