@@ -32,7 +32,7 @@ LONELY_SECONDS = 20.0
 
 _DISTRIBUTION = "model-trustkit"
 _ADDRESS = re.compile(
-    r"(tls|tcp)://(\[[0-9a-fA-F:.]{2,45}\]|[0-9A-Za-z](?:[0-9A-Za-z.-]{0,251}[0-9A-Za-z])?):(\d{1,5})"
+    r"(dask|tls|tcp)://(\[[0-9a-fA-F:.]{2,45}\]|[0-9A-Za-z](?:[0-9A-Za-z.-]{0,251}[0-9A-Za-z])?):(\d{1,5})"
 )
 _LOOPBACK = re.compile(r"127(\.\d{1,3}){3}|localhost|\[::1\]")
 
@@ -94,15 +94,16 @@ def joined(address: str) -> Iterator[Cluster]:
     """Connect to the scheduler of a Dask cluster for as long as the context lasts.
 
     Args:
-        address: As Dask prints it: ``tls://HOST:PORT``, or ``tcp://HOST:PORT`` on loopback. Certificates are
-            those of Dask's own options (``distributed.comm.tls``).
+        address: ``dask://HOST:PORT``, which is TLS but for loopback, or as Dask prints it: ``tls://HOST:PORT``,
+            or ``tcp://HOST:PORT`` on loopback. Certificates are those of Dask's own options
+            (``distributed.comm.tls``).
 
     Raises:
         UsageError: ``bad-cluster``, ``cluster-unencrypted``, ``cluster-without-certificates``,
             ``cluster-mismatch``, ``extra-needed``.
         UnavailableError: ``cluster-unreachable``.
     """
-    scheme = _scheme(address)
+    scheme, where = _parsed(address)
     try:
         from distributed import Client, Security
     except ModuleNotFoundError as error:
@@ -111,7 +112,9 @@ def joined(address: str) -> Iterator[Cluster]:
     if scheme == "tls":
         _demand_certificates(security)
     try:
-        client = Client(address, security=security, timeout=CONNECT_SECONDS, set_as_default=False)
+        client = Client(
+            f"{scheme}://{where}", security=security, timeout=CONNECT_SECONDS, set_as_default=False
+        )
     except (OSError, TimeoutError) as error:
         raise UnavailableError(
             "cluster-unreachable",
@@ -138,18 +141,23 @@ def _demand_same(client: Client) -> None:
         )
 
 
-def _scheme(address: str) -> str:
+def _parsed(address: str) -> tuple[str, str]:
+    """Return scheme and ``HOST:PORT`` as Dask knows them."""
     found = _ADDRESS.fullmatch(address)
     if found is None or not 0 < int(found[3]) < 1 << 16:
         raise UsageError(
-            "bad-cluster", f"{address!r} is no address of a Dask scheduler, such as tls://scheduler:8786"
+            "bad-cluster", f"{address!r} is no address of a Dask scheduler, such as dask://scheduler:8786"
         )
-    if found[1] == "tcp" and not _LOOPBACK.fullmatch(found[2]):
+    scheme, host, port = found.groups()
+    near = _LOOPBACK.fullmatch(host) is not None
+    if scheme == "tcp" and not near:
         raise UsageError(
             "cluster-unencrypted",
             f"anybody on the way could answer for {address!r}; have the cluster use TLS, and give tls://",
         )
-    return found[1]
+    if scheme == "dask":
+        scheme = "tcp" if near else "tls"
+    return scheme, f"{host}:{port}"
 
 
 def _demand_certificates(security: Security) -> None:

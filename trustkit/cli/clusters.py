@@ -21,8 +21,8 @@ def take_cluster(parser: Parser) -> None:
     """Add the flag."""
     parser.one(
         "--cluster",
-        "hash on the workers of this Dask cluster, which you trust as this machine: tls://HOST:PORT; they see"
-        " PATH under the same name, or read it where it is s3://BUCKET/FOLDER (then with --bundle)",
+        "hash on the workers of this Dask cluster, which you trust as this machine: dask://HOST:PORT; they"
+        " see PATH under the same name, or read it where it is s3://BUCKET/FOLDER (then with --bundle)",
         metavar="ADDRESS",
         kind=text_of,
     )

@@ -151,7 +151,7 @@ def test_without_tls_nothing_but_loopback(address, refused):
     "address",
     [
         *("", "8786", "tcp://", "tcp://127.0.0.1", "tcp://127.0.0.1:0", "tcp://127.0.0.1:65536"),
-        *("tls://a b:1", "tcp://127.0.0.1:1/x", "tcp://127.0.0.1:1\n", "dask://127.0.0.1:1"),
+        *("tls://a b:1", "tcp://127.0.0.1:1/x", "tcp://127.0.0.1:1\n", "dask://127.0.0.1"),
         *("inproc://127.0.0.1:1", "ucx://127.0.0.1:1", "TCP://127.0.0.1:1"),
     ],
 )
@@ -185,6 +185,29 @@ class Certified:
             options[f"distributed.comm.tls.{role}.cert"] = str(self.folder / "cert.pem")
             options[f"distributed.comm.tls.{role}.key"] = str(self.folder / "key.pem")
         return options
+
+
+@pytest.mark.parametrize(
+    ("address", "where"),
+    [
+        ("dask://127.0.0.1:8786", ("tcp", "127.0.0.1:8786")),
+        ("dask://[::1]:8786", ("tcp", "[::1]:8786")),
+        ("dask://scheduler:8786", ("tls", "scheduler:8786")),
+        ("dask://127.0.0.1.evil.example:8786", ("tls", "127.0.0.1.evil.example:8786")),
+        ("tls://127.0.0.1:8786", ("tls", "127.0.0.1:8786")),
+    ],
+)
+def test_what_is_not_on_loopback_is_tls(address, where):
+    assert clusters._parsed(address) == where
+
+
+def test_a_cluster_by_the_name_of_its_engine(farms, model):
+    with (
+        farms.farm(workers=1, processes=False) as farm,
+        joined(farm.address.replace("tcp://", "dask://")) as executor,
+        scan(model) as tree,
+    ):
+        assert manifest_of(tree, engine=engine_on(executor)) == manifest_of(tree)
 
 
 def test_tls_needs_certificates(refused):
