@@ -49,12 +49,17 @@ class AwsKms:
 
     def __post_init__(self):
         self._moto = DomainDispatcherApplication(create_backend_app)
-        self._server = make_server(
-            "127.0.0.1", 0, self._attend, threaded=True, request_handler=_Quiet, ssl_context=self.context
-        )
+        self._server = make_server("127.0.0.1", 0, self._attend, threaded=True, request_handler=_Quiet)
+        self._server.ssl_context = self.context
+        self._accept, self._server.get_request = self._server.get_request, self._received
         self.host = f"127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._thread.start()
+
+    def _received(self):
+        """Leave the handshake to the thread of the connection, which closes it whatever happens."""
+        client, address = self._accept()
+        return self.context.wrap_socket(client, server_side=True, do_handshake_on_connect=False), address
 
     def close(self):
         self._server.shutdown()

@@ -115,7 +115,8 @@ def _apart(crew: Callable[[], BaseException | None], lanes: Lanes) -> BaseExcept
     """Let another thread do it; an exception of a signal handler comes out when that has ended.
 
     Each `extend` is one call of C: no handler runs between a thread's start and its being noted, nor
-    between taking the result out of the queue and its being kept.
+    between taking the result out of the queue and its being kept. A second exception, while the threads
+    are waited for, comes out at once: a dead disk may hold them for ever.
     """
     result: SimpleQueue[BaseException | None] = SimpleQueue()
 
@@ -138,9 +139,8 @@ def _apart(crew: Callable[[], BaseException | None], lanes: Lanes) -> BaseExcept
         return _out_of_threads()
     finally:
         lanes.stop()
-        while len(results) < len(started):
-            with contextlib.suppress(BaseException):  # the first is on its way out already
-                results.extend(map(result.get, (True,)))
+        while len(results) < len(started):  # who interrupts even this means it: the threads are left behind
+            results.extend(map(result.get, (True,)))
     return results[0]
 
 
@@ -149,6 +149,8 @@ def _start(boss: threading.Thread, result: SimpleQueue[BaseException | None]) ->
         boss.start()
     except RuntimeError:
         result.put(_out_of_threads())
+    except BaseException as failure:  # noqa: BLE001 - returned
+        result.put(failure)
 
 
 def _out_of_threads() -> UnavailableError:

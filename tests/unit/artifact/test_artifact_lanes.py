@@ -143,6 +143,39 @@ def test_what_goes_wrong_between_the_threads_is_raised(monkeypatch):
         run_lanes([1], lambda *_: None, state=lambda: None, workers=1)
 
 
+def test_whatever_keeps_the_first_thread_from_starting_is_raised(monkeypatch):
+    def refuse(_self):
+        raise MemoryError
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with pytest.raises(MemoryError):
+        run_lanes([1], lambda *_: None, state=lambda: None, workers=1)
+
+
+IMPATIENT = """
+import os, signal, sys, threading, time
+from trustkit.artifact.lanes import run_lanes
+
+def work(item, own, lanes):
+    for _ in range(2):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(1)
+    time.sleep(3600)  # a disk that does not answer
+
+try:
+    run_lanes([1], work, state=object, workers=1)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_a_second_interruption_waits_for_nobody():
+    done = subprocess.run(
+        [sys.executable, "-c", IMPATIENT], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "interrupted\n")
+
+
 def test_in_another_thread_than_the_main_one():
     done = []
 

@@ -13,6 +13,7 @@ import pytest
 from trustkit import workflows
 from trustkit.cli.main import main
 from trustkit.sealing.hpke import generate_opener, recipient_from_pem
+from trustkit.sealing.jwe import parse_jwe_key
 from trustkit.signing.key import generate_key, load_signer
 from trustkit.verifying.policy import policy_from_keys
 
@@ -133,6 +134,15 @@ class World:
                 recipient_from_pem(self.public(key).read_bytes()) for key in (self.opener, self.locked_opener)
             ],
             policy=policy_from_keys(self.public(self.author).read_bytes()),
+        )
+        self.shared = folder / "shared.jwk"
+        self.shared.write_text(json.dumps({"kty": "oct", "k": "A" * 43}))
+        self.for_kserve = folder / "for-kserve"
+        workflows.seal_for_kserve(
+            self.model,
+            parse_jwe_key(self.shared.read_bytes()),
+            policy_from_keys(self.public(self.author).read_bytes()),
+            output=self.for_kserve,
         )
         self.policy = folder / "policy.yaml"
         self.policy.write_text(

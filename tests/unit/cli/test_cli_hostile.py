@@ -82,6 +82,10 @@ def hostile(tmp_path):
 @pytest.fixture
 def commands(world, model, sealed, tmp_path):
     """A command of each verb that would succeed."""
+    manifest, lock, table = (tmp_path / name for name in ("pod.yaml", "model.lock", "table.yaml"))
+    manifest.write_text("{apiVersion: v1, kind: Pod, spec: {containers: []}}", encoding="ascii")
+    lock.write_text('{"version": "trustkit.dev/lock/v1", "models": []}', encoding="ascii")
+    table.write_text("version: trustkit.dev/workloads/v1", encoding="ascii")
     signing = {
         "path": model,
         "--key": world.locked,
@@ -122,9 +126,24 @@ def commands(world, model, sealed, tmp_path):
             "--remove": world.public(world.opener),
         },
         "shred": {"folder": sealed},
+        "kserve seal": {
+            "path": model,
+            "--jwk": world.shared,
+            "--author-key": world.public(world.author),
+            "--bundle": model / "model.sig",
+            "--output": tmp_path / "out",
+        },
+        "kserve open": {
+            "folder": shutil.copytree(world.for_kserve, tmp_path / "for-kserve"),
+            "--jwk": world.shared,
+            "--key": world.public(world.author),
+            "--bundle": world.for_kserve / "model.sig",
+            "--output": tmp_path / "out",
+        },
         "key generate": {"--output": tmp_path / "out", "--passphrase-file": world.passphrase},
         "key public": {"file": world.locked, "--passphrase-file": world.passphrase},
         "policy check": {"file": world.policy},
+        "check": {"path": manifest, "--lock": lock, "--table": table},
     }
 
 
@@ -158,7 +177,14 @@ def words(name, values):
     return (*name.split(), *places, *flags, "--json")
 
 
-OUTPUTS = {("sign", "--bundle"), ("seal", "--output"), ("open", "--output"), ("key generate", "--output")}
+OUTPUTS = {
+    ("sign", "--bundle"),
+    ("seal", "--output"),
+    ("open", "--output"),
+    ("kserve seal", "--output"),
+    ("kserve open", "--output"),
+    ("key generate", "--output"),
+}
 READ = [
     (name, flag.name)
     for name in VERBS
@@ -168,17 +194,19 @@ READ = [
 
 
 def test_every_input_of_every_verb_is_tried():
-    assert len(READ) == 41
+    assert len(READ) == 54
 
 
 FINE = {
     ("sign", "path", "noise"),
     ("sign", "path", "an empty file"),
+    ("check", "path", "a folder"),
+    ("check", "path", "an empty file"),
     ("key generate", "--passphrase-file", "noise"),
     ("sign", "--state-dir", "a name that is no text"),
     ("sign", "--state-dir", "a name that paints"),
 }
-"""What looks hostile and is not: any file can be signed, any line be a passphrase, any name a folder's."""
+"""What looks hostile and is not: nothing has no models, any file can be signed, any line be a passphrase, any name a folder's."""
 
 
 @pytest.mark.parametrize(
@@ -307,7 +335,7 @@ def places(tmp_path, world, model, commands):
         elif kind == "a name at the end of what is possible":
             path = tmp_path / ("x" * 255)
             path.touch()
-        secret = given.get("--passphrase-file", given.get("--opener-passphrase-file"))
+        secret = given.get("--passphrase-file", given.get("--opener-passphrase-file", given.get("--jwk")))
         return {
             "a device": "/dev/null",
             "the root": "/",
