@@ -133,7 +133,7 @@ lock: $(LOCKER)/.made ## Compile .requirements/*.txt anew, nothing younger than 
 	  --exclude-newer "$$newest" $(LOCK_ARGS) -o ".requirements/$$out" "$$@"; }; \
 	echo "lock    nothing newer than $$newest"; \
 	compile run.txt pyproject.toml --extra demo --group build; \
-	compile test.txt pyproject.toml --extra aws --extra dask --group test -c .requirements/run.txt; \
+	compile test.txt pyproject.toml --extra aws --extra dask --extra gs --group test -c .requirements/run.txt; \
 	compile build.txt --group build -c .requirements/run.txt; \
 	compile core.txt pyproject.toml -c .requirements/run.txt; \
 	compile serve.txt pyproject.toml --extra admission --extra broker -c .requirements/run.txt; \

@@ -54,7 +54,7 @@ def compose(config: Config, *, clocks: Clocks, alarm: Callable[[TrustkitError], 
     Args:
         config: The configuration.
         clocks: The clocks.
-        alarm: Told of a new SVID that could not be taken while we run.
+        alarm: Told of a new SVID that could not be taken while we run, and of a record that is wrong.
 
     Raises:
         TrustkitError: Whatever is missing, unreadable or wrong.
@@ -77,6 +77,7 @@ def compose(config: Config, *, clocks: Clocks, alarm: Callable[[TrustkitError], 
         plan=plan,
         rules=_rules(engine),
         strict_volumes=config.strict_volumes,
+        alarm=alarm,
         record=_record(config, clocks, plan, engine.digest),
     )
     return Composed(judge, _summary(plan, engine.digest, stores.identity))

@@ -17,7 +17,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from admission.answer import Answer
 from admission.crowd import MAX_MODELS, check_crowd
 from admission.evidence import EvidenceRoom, Finding, Proven, remedy_for
 from admission.facts import facts_for
@@ -27,7 +26,8 @@ from admission.sidecar import Plan
 from admission.validate import altered, remaining
 from trustkit import strictjson
 from trustkit.deciding.decision import Decision, Violation
-from trustkit.errors import TrustkitError
+from trustkit.errors import TrustkitError, UnavailableError
+from trustkit.programs.answer import Answer
 from trustkit.programs.deadline import Deadline
 from trustkit.strictjson import Object
 from trustkit.workloads.extract import pod_of, references
@@ -39,7 +39,11 @@ Rules = Callable[[Object], Decision]
 
 
 class Record(Protocol):
-    """Where decisions are written before they are answered."""
+    """Where decisions are written: each before it is answered, but a denial for lateness after it.
+
+    That one is written when the judge is done, by himself. What is denied unjudged, because too much is
+    asked for at once, is not written (`admission.overload`).
+    """
 
     def __call__(self, review: Review, verdict: Verdict, /) -> None:
         """Write one decision durably, or raise."""
@@ -89,12 +93,14 @@ class Judge:
         plan: Plan,
         rules: Rules,
         strict_volumes: bool = False,
+        alarm: Callable[[TrustkitError], None],
         record: Record | None = None,
     ) -> None:
         self._room = room
         self._plan = plan
         self._rules = rules
         self._strict = strict_volumes
+        self._alarm = alarm
         self._record = record
 
     def judge(
@@ -113,9 +119,21 @@ class Judge:
         said = answer.late or verdict
         recorded = _guarded(lambda: self._recorded(review, hook, said))
         late = answer.give()
-        if late is None or late is said:
-            return recorded
-        return _guarded(lambda: self._recorded(review, hook, late))
+        return recorded if late is None or late is recorded else self._corrected(review, hook, late)
+
+    def _corrected(self, review: Review, hook: Hook, late: Verdict) -> Verdict:
+        """Record what was answered instead; where that fails, somebody must hear that the record is wrong."""
+        recorded = _guarded(lambda: self._recorded(review, hook, late))
+        if recorded is not late:
+            self._alarm(
+                UnavailableError(
+                    "record-failed",
+                    f"the review {review.uid} was denied for lateness, and the record does not say so, "
+                    f"whatever its last entry of it says: {recorded.message}",
+                    uid=review.uid,
+                )
+            )
+        return recorded
 
     def _recorded(self, review: Review, hook: Hook, verdict: Verdict) -> Verdict:
         """Record what is final: a denial in either hook, an allowance only in the last one."""

@@ -90,10 +90,13 @@ REMEDIES = {
     "unresolved-gpu": "name the model this pod computes with, by a pinned trust:// reference",
     "reserved-annotation": "remove the annotation; verdicts are recomputed, never read from the object",
     "sidecar-altered": "remove what was added by hand and let the webhook inject the sidecar",
-    "identity-shared": "mount what the sidecar is known by nowhere else, and read none of its Secrets",
+    "identity-shared": "mount what the sidecar is known by nowhere else, and read none of its Secrets; a "
+    "service mesh that takes its certificates from the same agent needs another source for them",
     "sidecar-exposed": "take hostNetwork, or the declared port, out of the pod; the operator can move the "
     "sidecar's port with health_listen",
     "sidecar-late": "put the init container after the sidecar, or use no model in it",
+    "sidecar-reachable": "take the privilege, capability, shared processes or folder of the node out; "
+    "kubectl debug adds none with --profile=baseline and without --target",
     "bad-reference": "write trust://HOST[:PORT]/PATH@sha256:<64 lower-case hex digits>",
     "deadline": "try again; evidence that was fetched is kept for the next attempt",
     "overloaded": "try again in a moment",

@@ -25,6 +25,7 @@ The law of this file: a source that we cannot compare is refused where it is of 
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -123,9 +124,21 @@ def _gives(volume: Object, lent: Lent, check: Callable[[], None]) -> bool:
 
 
 def overlap(one: str, other: str) -> bool:
-    """Say whether one path of the node is the other, or lies above or below it; what is relative is not."""
+    """Say whether one path of the node is the other, or lies above or below it; what is relative is not.
+
+    ``/var/run`` is ``/run`` by a link nearly everywhere, and a folder of its own elsewhere: both count.
+    """
     here, there = ("/" + path.lstrip("/") for path in (one, other))
-    return lies_below(here, there) or lies_below(there, here)
+    return _overlap(here, there) or _overlap(_without_var(here), _without_var(there))
+
+
+def _overlap(one: str, other: str) -> bool:
+    return lies_below(one, other) or lies_below(other, one)
+
+
+def _without_var(path: str) -> str:
+    plain = posixpath.normpath(path)
+    return plain.removeprefix("/var") if lies_below(plain, "/var/run") else plain
 
 
 def _secrets(value: Value, check: Callable[[], None]) -> Iterator[str]:

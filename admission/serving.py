@@ -55,7 +55,7 @@ def serve(judge: Judge, config: Config, surroundings: Surroundings) -> None:
     """
     limits = Limits(config.deadline_seconds, config.body_timeout_seconds, config.workers, config.queue)
     renewed = RenewedContext(config.tls, surroundings.alarm)
-    app = webhook_app(judge, limits, clock=surroundings.clock)
+    app = webhook_app(judge, limits, clock=surroundings.clock, alarm=surroundings.alarm)
     webhook = Door(app, renewed.current, webhook_limits(config.body_timeout_seconds))
     health = Door(health_app(lambda: webhook.open), _in_the_clear, HEALTH_LIMITS)
     with (

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from admission.completing import completed
 from admission.fields import folder, nonempty, spiffe_id
 from trustkit import strictjson
 from trustkit.errors import FormatError
@@ -103,7 +104,7 @@ def _volumes(entries: list[strictjson.Value]) -> tuple[Object, ...]:
             raise FormatError(
                 "bad-config", f"{where} must have one source and a name that starts with {PREFIX}"
             )
-        found.append({name: _completed(name, source) for name, source in entry.items()})
+        found.append({name: completed(name, source) for name, source in entry.items()})
         _demand_audiences(entry, where)
     return tuple(found)
 
@@ -118,14 +119,6 @@ def _demand_audiences(volume: Object, where: str) -> None:
             raise FormatError(
                 "bad-config", f"{where} must name the audience of its serviceAccountToken", field=where
             )
-
-
-def _completed(kind: str, source: strictjson.Value) -> strictjson.Value:
-    if isinstance(source, dict) and kind in {"configMap", "secret", "projected", "downwardAPI"}:
-        return {"defaultMode": 420, **source}
-    if isinstance(source, dict) and kind == "hostPath":
-        return {"type": "", **source}
-    return source
 
 
 def _mounts(entries: list[strictjson.Value]) -> tuple[Object, ...]:

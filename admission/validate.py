@@ -5,7 +5,7 @@
        the sidecar we would inject for its reference.
     3. Every volume that bears our name is exactly ours.                a writable or foreign source
     4. Nobody else mounts our volumes, but models read-only, whole,     other writers, stolen SVIDs
-       at their one place.
+       at their one place, nor reads variables from a file in one.
     5. No other mount lies over or under a published model.             shadowed weights
     6. No container shares the sidecar's process namespace, not even    /proc/PID/root
        one that is attached to it later.
@@ -29,6 +29,7 @@ from admission.exposure import exposed
 from admission.lending import borrowed, lent_by, overlap
 from admission.mutate import uses_of
 from admission.sidecar import Injection, Plan, injection_for, shared_volumes
+from admission.walking import every
 from trustkit import strictjson
 from trustkit.deciding.decision import Violation
 from trustkit.strictjson import Object, Value
@@ -47,11 +48,16 @@ NODE_FOLDERS = (
     "/var/lib/kubelet",
     "/proc",
     "/run/containerd",
-    "/var/run/docker.sock",
+    "/run/crio",
+    "/run/cri-dockerd.sock",
+    "/run/docker.sock",
+    "/run/k3s",
     "/var/lib/containerd",
+    "/var/lib/containers",
+    "/var/lib/docker",
     "/etc/kubernetes",
 )
-"""Where a node keeps the volumes of its pods, and a view of every process's files."""
+"""Where a node keeps the volumes of its pods, the sockets of what runs them, and every process's files."""
 
 
 def altered(
@@ -71,17 +77,19 @@ def altered(
     injections, wrong = _sidecars(spec, proven, plan, check)
     wrong += _names(spec)
     wrong += _volumes(spec, injections, plan, check)
+    reached = _processes(spec, injections)
     for place, container in _others(spec):
         check()
         wrong += _mounts(place, container, injections, check)
-        wrong += _powers(place, container) if injections else []
-    wrong += _processes(spec, injections)
+        wrong += _files(place, container, check)
+        reached += _powers(place, container) if injections else []
     if injections:
-        wrong += _node_folders(spec, check)
+        reached += _node_folders(spec, check)
     wanted = bool(injections) or bool(uses_of(spec, default_table(), check=check))
     shared = borrowed(spec, lent_by(plan.sidecar.volumes), check=check) if wanted else ()
     return (
-        *(_violation(why) for why in wrong),
+        *(Violation("sidecar-altered", why, remedy_for("sidecar-altered")) for why in wrong),
+        *(Violation("sidecar-reachable", why, remedy_for("sidecar-reachable")) for why in reached),
         *shared,
         *exposed(spec, injections, plan, wanted=wanted, check=check),
     )
@@ -192,6 +200,14 @@ def _mounts(
     return wrong
 
 
+def _files(place: str, container: Object, check: Callable[[], None]) -> list[str]:
+    """A volume can be read without a mount: a variable may come from a file in it (step 4)."""
+    for here in every(container, check=check):
+        if isinstance(here, dict) and str(here.get("volumeName")).startswith(PREFIX):
+            return [f"{place} reads a file of a volume of ours"]
+    return []
+
+
 def _processes(spec: Object, injections: list[Injection]) -> list[str]:
     """Whoever sees the sidecar's processes can write its files through ``/proc`` (step 6)."""
     wrong = [
@@ -245,7 +261,3 @@ def _difference(one: Object, other: Object) -> str:
         if name not in one or name not in other or not _same(one[name], other[name]):
             return name[:64]
     return "nothing"
-
-
-def _violation(why: str) -> Violation:
-    return Violation("sidecar-altered", why, remedy_for("sidecar-altered"))

@@ -81,8 +81,28 @@ def bucket(farms):
 
 
 @pytest.fixture(scope="session")
-def farm(farms, bucket):
-    """A cluster of two processes, which find that bucket. Tests that use it are of one group, `cluster`."""
+def clouds(farms, tmp_path_factory):
+    """A bucket of Google's kind on loopback, for the whole run; use `cloud`."""
+    pytest.importorskip("gcsfs", reason="model-trustkit[gs] is not installed")
+    with (
+        simulator("gcs").cloud(tmp_path_factory.mktemp("cloud")) as found,
+        farms.environ(**found.surroundings),
+    ):
+        yield found
+
+
+@pytest.fixture
+def cloud(clouds):
+    """That bucket, as honest as it was before a test broke it."""
+    yield clouds
+    clouds.mend()
+
+
+@pytest.fixture(scope="session")
+def farm(farms, bucket, request):
+    """A cluster of two processes, which find those buckets. Tests that use it are of one group, `cluster`."""
+    if importlib.util.find_spec("gcsfs"):
+        request.getfixturevalue("clouds")
     pytest.importorskip("distributed", reason="model-trustkit[dask] is not installed")
     with farms.farm() as found:
         yield found

@@ -43,6 +43,33 @@ def is_published(output):
     return ran.returncode == 0
 
 
+KILLED = """
+import os, signal, sys
+import trustkit.sidecar.main as program
+
+left = int(sys.argv[1])
+
+
+def counted(call):
+    def changed(*arguments, **options):
+        global left
+        if call is rename or begun:
+            begun.append(call)
+            left -= 1
+            if left < 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+        return call(*arguments, **options)
+    return changed
+
+
+begun, rename = [], os.rename
+for name in ("rename", "fchmod", "fsync"):
+    setattr(os, name, counted(getattr(os, name)))
+sys.exit(program.main(sys.argv[2:]))
+"""
+"""A sidecar that is killed, as by the kernel, so many changes after it gives its folder the final name."""
+
+
 def nothing_in(folder):
     return list(folder.iterdir()) == []
 
@@ -340,6 +367,32 @@ def test_what_a_killed_run_left_is_removed_at_the_next_start(estate, estates, he
         again.line_with("published ")
         assert [path.name for path in output.parent.iterdir()] == ["model"]
         assert estates.tree_of(output) == estates.tree_of(large.source)
+
+
+@pytest.mark.parametrize(
+    ("step", "mode"),
+    [(0, None), (1, 0o700), (2, 0o555), (3, 0o555)],
+    ids=["rename", "chmod", "sync", "parent"],
+)
+def test_a_run_that_is_killed_at_any_of_its_last_steps_is_followed_by_one_that_succeeds(
+    estate, estates, model, broker, store, step, mode
+):
+    words, output = estate.arguments(model, store=store, broker=broker)
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, str(step), *map(str, words)],
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert (stat.S_IMODE(output.stat().st_mode) if output.exists() else None) == mode
+    assert is_published(output) is (mode == 0o555)
+    again, _ = estate.sidecar(model, store=store, broker=broker, output=output)
+    with again:
+        again.line_with("published ")
+        assert stat.S_IMODE(output.stat().st_mode) == 0o555
+        assert [path.name for path in output.parent.iterdir()] == ["model"]
+        assert estates.tree_of(output) == estates.tree_of(model.source)
 
 
 def test_what_a_killed_run_left_is_removed_before_anything_can_fail(estate, held, large, store):

@@ -57,7 +57,7 @@ SLOW = {
 def test_an_object_cannot_keep_the_webhook_busy_beyond_its_deadline(container):
     """Every look at the clock takes a second: reading all of it would take half an hour, and ten are left."""
     behind, ticks = Untouched(), itertools.count()
-    judge = Judge(room=behind, plan=behind, rules=behind)
+    judge = Judge(room=behind, plan=behind, rules=behind, alarm=behind)
     verdict = judge.judge(review(pod(**container)), "validate", Deadline(10.0, lambda: float(next(ticks))))
     assert [violation.code for violation in verdict.violations] == ["deadline"]
     assert next(ticks) < 20
@@ -67,7 +67,7 @@ def test_an_object_cannot_keep_the_webhook_busy_beyond_its_deadline(container):
 def test_reading_the_old_object_is_under_the_deadline_too():
     new, behind, ticks = pod(), Untouched(), itertools.count()
     old = {**new, "metadata": {"name": "p", "finalizers": ["x"] * 100_000}}
-    judge = Judge(room=behind, plan=behind, rules=behind)
+    judge = Judge(room=behind, plan=behind, rules=behind, alarm=behind)
     verdict = judge.judge(review(new, old), "validate", Deadline(40.0, lambda: float(next(ticks))))
     assert [violation.code for violation in verdict.violations] == ["deadline"]
     assert next(ticks) < 60

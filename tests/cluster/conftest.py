@@ -18,6 +18,37 @@ TOOLS = ("etcd", "kube-apiserver", "kubectl", "helm", "kubeconform")
 NAMESPACE = "ml"
 SYSTEM = "trustkit"
 HOUR = 3600.0
+_FIELDS = {
+    "items": [
+        {"path": "name", "fieldRef": {"fieldPath": "metadata.name"}},
+        {"path": "cpu", "resourceFieldRef": {"containerName": "server", "resource": "limits.cpu"}},
+    ]
+}
+WITH_DEFAULTS = (
+    (
+        "projected",
+        {
+            "sources": [
+                {"serviceAccountToken": {"audience": "trustkit", "path": "token"}},
+                {"downwardAPI": _FIELDS},
+                {"secret": {"name": "parts"}},
+            ]
+        },
+    ),
+    ("downwardAPI", _FIELDS),
+    ("secret", {"secretName": "whole"}),
+    ("hostPath", {"path": "/opt/identity"}),
+    ("iscsi", {"iqn": "iqn.2001-04.com.example:disk", "lun": 1, "targetPortal": "192.0.2.1:3260"}),
+    ("rbd", {"image": "i", "monitors": ["192.0.2.1"]}),
+    ("azureDisk", {"diskName": "d", "diskURI": "https://disks.example/d"}),
+    (
+        "scaleIO",
+        {"gateway": "https://g.example", "system": "s", "secretRef": {"name": "s"}, "volumeName": "v"},
+    ),
+    ("image", {"reference": "registry.example/x:1"}),
+    ("image", {"reference": "registry.example/x"}),
+)
+"""Volumes of which the API server stores more than is written."""
 
 
 @pytest.fixture(scope="session")
@@ -101,6 +132,10 @@ def program(api, estate, estates, store, forger):
             "volumes": [
                 {"name": "trustkit-policy", "configMap": {"name": "trustkit-policy"}},
                 {"name": "trustkit-svid", "csi": {"driver": "svid.example", "readOnly": True}},
+                *(
+                    {"name": f"trustkit-{number}", kind: source}
+                    for number, (kind, source) in enumerate(WITH_DEFAULTS)
+                ),
             ],
             "volume_mounts": [
                 {"name": "trustkit-policy", "mountPath": "/trustkit/policy"},

@@ -53,6 +53,13 @@ def test_an_admitted_pod_is_stored_with_its_sidecar_and_names_a_local_path(store
     assert mounts[output.rpartition("/")[0]]["readOnly"] is True
 
 
+def test_volumes_of_the_operator_are_injected_as_the_api_server_stores_them(stored, makers):
+    """It fills in what is not written, and the last word compares all of it: so this Pod is there at all."""
+    volumes = {volume["name"]: volume for volume in stored["spec"]["volumes"]}
+    for number, (kind, source) in enumerate(makers.WITH_DEFAULTS):
+        assert volumes[f"trustkit-{number}"][kind] != source
+
+
 def test_no_service_account_token_is_mounted_into_the_sidecar(stored):
     """The API server's own plugin does that wherever nothing else is mounted."""
     [sidecar] = sidecars(stored["spec"])
@@ -209,7 +216,7 @@ def test_an_ephemeral_container_that_can_reach_into_the_sidecar_is_denied(api, s
     """`general` may trace others' processes; a target shares its processes with the container."""
     [sidecar] = sidecars(stored["spec"])
     wanted = {name: text.replace("the sidecar", sidecar["name"]) for name, text in more.items()}
-    assert "[sidecar-altered] " in refused(debug(api, "peeping", "sleep", "9", **wanted), hook="validate")
+    assert "[sidecar-reachable] " in refused(debug(api, "peeping", "sleep", "9", **wanted), hook="validate")
 
 
 def test_a_sidecar_may_not_be_resized(api, stored):

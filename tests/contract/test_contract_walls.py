@@ -15,8 +15,12 @@ LIBRARIES = {
     # keys and signatures
     "cryptography": ("trustkit/signing/*", "trustkit/verifying/*", "trustkit/sealing/*", "trustkit/spiffe/*"),
     # key services, each in the one file that speaks to it
-    "botocore": ("trustkit/sealing/awskms_client.py", "trustkit/storage/s3.py"),
-    "urllib3": ("trustkit/sealing/awskms_client.py",),
+    "botocore": (
+        "trustkit/sealing/awskms_client.py",
+        "trustkit/sealing/awskms_wire.py",
+        "trustkit/storage/s3.py",
+    ),
+    "urllib3": ("trustkit/sealing/awskms_wire.py",),
     "blake3": ("trustkit/digest.py", "trustkit/artifact/hashing.py"),
     # servers: the framework only where requests become values, the engine only where a face is started
     "fastapi": ("*/app.py",),
@@ -38,8 +42,10 @@ LIBRARIES = {
     # what lies in stores, and machines to read it
     "distributed": ("trustkit/artifact/cluster.py",),
     "s3fs": ("trustkit/storage/s3.py",),
-    "fsspec": ("trustkit/storage/s3.py",),
-    "aiohttp": ("trustkit/storage/s3.py",),
+    "gcsfs": ("trustkit/storage/gs.py",),
+    "fsspec": ("trustkit/storage/s3.py", "trustkit/storage/gs.py"),
+    "aiohttp": ("trustkit/storage/s3.py", "trustkit/storage/gs.py"),
+    "google": ("trustkit/storage/gs.py",),
     # model formats, to make the demo's artifact with
     "numpy": ("trustkit/cli/*",),
     "pyarrow": ("trustkit/cli/*",),
@@ -47,7 +53,7 @@ LIBRARIES = {
 }
 
 STANDARD = {
-    "socket": ("trustkit/spiffe/*", "trustkit/storage/*", *FACES),
+    "socket": ("trustkit/spiffe/*", "trustkit/storage/*", "trustkit/sealing/awskms_wire.py", *FACES),
     "ssl": ("trustkit/spiffe/*", "trustkit/storage/*", *FACES),
     "http": ("trustkit/storage/*", *FACES),
     "urllib": ("trustkit/artifact/reference.py", "trustkit/storage/*", "trustkit/spiffe/names.py", *FACES),
@@ -78,6 +84,7 @@ AMBIENT = {
 
 CATCH_ALL = (
     "trustkit/artifact/reading.py",  # as lanes.py
+    "trustkit/sealing/awskms_wire.py",  # as lanes.py
     "trustkit/artifact/lanes.py",  # carries what a thread raised to the thread that waits, which raises it
     "trustkit/programs/ending.py",  # what the main.py of each server ends with
     "trustkit/compat/*/main.py",  # whatever it is, the exit status is not success
@@ -123,6 +130,7 @@ def test_every_library_that_a_wall_names_is_required_by_pyproject(root, demand_n
         "wasmtime": "opa-py-wasm",
         "fsspec": "s3fs",
         "aiohttp": "s3fs",
+        "google": "gcsfs",
     }
     demand_none([name for name in LIBRARIES if f'"{spelled.get(name, name)}' not in required])
 

@@ -4,8 +4,10 @@ A peer that has no grant is turned away before its body is read, and takes neith
 a place nor a thread from those that have one: there are few for all such peers.
 Bodies are read within a cap, a time and a budget that all requests in flight
 share; verification, rules and unwrapping run in a bounded pool of threads under
-one deadline; when every place, or every place that one peer may take, is taken,
-the answer is 429 at once, not a wait. Each refusal is ``{"code", "message"}`` with
+one deadline, and who answers is agreed with them, so that the record says what
+was answered; when every place, or every place that one peer may take, is taken,
+the answer is 429 at once, not a wait. Who is turned away, or asks for what is
+not here, gets no second answer on the connection. Each refusal is ``{"code", "message"}`` with
 the status of its class, and nothing else: no traceback, no quoted exception, no
 header that names the server. The peer is what the connection proved, never what
 a header says (facts: sealing-and-fetch, section 3).
@@ -14,7 +16,7 @@ a header says (facts: sealing-and-fetch, section 3).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
@@ -35,6 +37,7 @@ from trustkit.errors import (
     UsageError,
     VerificationError,
 )
+from trustkit.programs.answer import Answer
 from trustkit.programs.budget import Lease
 from trustkit.programs.deadline import Deadline
 from trustkit.sealing.release import PATH, Refusal, refusal_to_bytes
@@ -68,8 +71,10 @@ class Releases(Protocol):
     def catch_up(self, *, everything: bool) -> bool:
         """Record what was counted, as far as it is time or all; say whether more is to come, or raise."""
 
-    def release(self, peer: SpiffeID, untrusted_body: bytes, deadline: Deadline, /) -> bytes:
-        """Return the body of the answer, or raise."""
+    def release(
+        self, peer: SpiffeID, untrusted_body: bytes, deadline: Deadline, answer: Answer[TrustkitError], /
+    ) -> bytes:
+        """Return the body of the answer, or raise; what the two sides agree on is recorded last."""
 
 
 def broker_app(broker: Releases, limits: Limits, *, clock: Callable[[], float]) -> FastAPI:
@@ -91,7 +96,8 @@ def broker_app(broker: Releases, limits: Limits, *, clock: Callable[[], float]) 
     @app.exception_handler(HTTPException)
     async def elsewhere(_: Request, error: HTTPException) -> Response:
         """Answer whatever is asked at another address."""
-        return _refusal(UsageError("no-such-endpoint", f"there is only POST {PATH} here"), error.status_code)
+        why = UsageError("no-such-endpoint", f"there is only POST {PATH} here")
+        return _last(_refusal(why, error.status_code))
 
     return app
 
@@ -109,17 +115,30 @@ class _Desk:
         self._doorstep = _Doorstep(broker, Shares(max(1, places // _DOORSTEP), per_peer, 0))
 
     async def answer(self, request: Request) -> Response:
-        """Answer one request, or say that there is no place for it."""
+        """Answer one request; of a peer without a grant, the last one on its connection."""
         try:
             peer = _peer_of(request)
             known = self._broker.knows(peer)
-            place = (self._shares if known else self._doorstep.shares).place_of(peer)
         except TrustkitError as error:
-            return _refusal(error, 429 if isinstance(error, UnavailableError) else _status_of(error))
+            return _last(_refusal(error, _status_of(error)))
+        if known:
+            return await self._placed(request, peer, self._shares, self._answered)
+        return _last(await self._placed(request, peer, self._doorstep.shares, self._turned_away))
+
+    async def _placed(
+        self,
+        request: Request,
+        peer: SpiffeID,
+        shares: Shares,
+        answered: Callable[[Request, Place], Awaitable[Response]],
+    ) -> Response:
+        """Answer in a place of these, or say that there is none."""
         try:
-            if not known:
-                raise await _worked(self._doorstep.turned_away(place), self._deadline())
-            return await self._answered(request, place)
+            place = shares.place_of(peer)
+        except UnavailableError as error:
+            return _refusal(error, 429)
+        try:
+            return await answered(request, place)
         except TrustkitError as error:
             return _refusal(error, _status_of(error))
         except ClientDisconnect:
@@ -130,6 +149,9 @@ class _Desk:
         finally:
             place.leave()
 
+    async def _turned_away(self, _: Request, place: Place) -> Response:
+        raise await _worked(self._doorstep.turned_away(place), self._deadline(), Answer())
+
     async def _answered(self, request: Request, place: Place) -> Response:
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _JSON:
             raise FormatError("bad-content-type", f"send {_JSON}")
@@ -138,12 +160,12 @@ class _Desk:
                 body = await _body(request, self._limits.body_max_bytes, place.lease)
         except TimeoutError:
             return _refusal(UnavailableError("deadline", "the request did not arrive in time"), 408)
-        deadline = self._deadline()
+        deadline, answer = self._deadline(), Answer[TrustkitError]()
         work = asyncio.get_running_loop().run_in_executor(
-            self._pool, self._broker.release, place.peer, body, deadline
+            self._pool, self._broker.release, place.peer, body, deadline, answer
         )
         place.until(work)  # a thread cannot be cancelled, so its place is free only when it ends
-        return _answer(await _worked(work, deadline), 200)
+        return _answer(await _worked(work, deadline, answer), 200)
 
     def _deadline(self) -> Deadline:
         return Deadline(self._clock() + self._limits.deadline_seconds, self._clock)
@@ -188,11 +210,13 @@ class _Doorstep:
             self._plan()
 
 
-async def _worked(work: asyncio.Future[T], deadline: Deadline) -> T:
+async def _worked(work: asyncio.Future[T], deadline: Deadline, answer: Answer[TrustkitError]) -> T:
+    """Wait for work until its deadline, and for what it has given as the answer by then."""
     done, _ = await asyncio.wait((work,), timeout=deadline.left)
-    if not done:
-        raise deadline.late()
-    return work.result()
+    late = deadline.late()
+    if not done and answer.overrule(late):
+        raise late
+    return await work
 
 
 def _peer_of(request: Request) -> SpiffeID:
@@ -229,6 +253,12 @@ def _status_of(error: TrustkitError) -> int:
 
 def _refusal(error: TrustkitError, status: int) -> Response:
     return _answer(refusal_to_bytes(Refusal(error.code, error.message)), status)
+
+
+def _last(response: Response) -> Response:
+    """Make it the last answer of its connection: a peer that gets nothing here needs none."""
+    response.headers["connection"] = "close"
+    return response
 
 
 def _answer(body: bytes, status: int) -> Response:

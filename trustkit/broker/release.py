@@ -15,7 +15,9 @@
 The law of this file: no step is left out, none is moved, and nothing that was
 refused is silent. Who has no grant is turned away unread, and leaves a record:
 a line in a minute and a count (`trustkit.broker.strangers`). Whatever can be
-read as a request leaves its own, whatever becomes of it. The record
+read as a request leaves its own, whatever becomes of it; of several entries for
+one request, each names the one before it in ``after``, and the last one is what
+was answered (`trustkit.programs.answer`). The record
 holds identities, names, digests and codes; the key is in memory between steps 6
 and 7 alone, in a buffer that is wiped.
 """
@@ -31,6 +33,7 @@ from trustkit.deciding.decision import Decision
 from trustkit.deciding.facts import release_facts
 from trustkit.digest import Digest, digest_of
 from trustkit.errors import DeniedError, TrustkitError, UnavailableError, VerificationError
+from trustkit.programs.answer import Answer
 from trustkit.programs.deadline import Deadline
 from trustkit.sealing.recipients import Opener, recipient_from_raw, unwrap_document
 from trustkit.sealing.release import ReleaseAnswer, ReleaseRequest, answer_to_bytes, parse_request
@@ -121,13 +124,20 @@ class Broker:
         """
         return self._strangers.catch_up(everything=everything)
 
-    def release(self, peer: SpiffeID, untrusted_body: bytes, deadline: Deadline) -> bytes:
+    def release(
+        self,
+        peer: SpiffeID,
+        untrusted_body: bytes,
+        deadline: Deadline,
+        answer: Answer[TrustkitError] | None = None,
+    ) -> bytes:
         """Answer one request, or refuse it.
 
         Args:
             peer: Who asks, as mutual TLS proved it.
             untrusted_body: The request.
             deadline: Asked before every step that costs something.
+            answer: Where whoever waits may have answered instead: that is recorded last then, and raised.
 
         Returns:
             The body of the answer.
@@ -140,7 +150,17 @@ class Broker:
             UnavailableError: ``deadline``, ``no-decision``, or the record cannot be written.
         """
         request = parse_request(untrusted_body, max_bytes=self._max_bytes)  # step 1
-        account = self._account(peer, request)
+        trail = _Trail(self._record, self._account(peer, request))
+        answer = answer or Answer()
+        try:
+            released = self._released(peer, request, deadline, trail)
+        except TrustkitError as error:
+            trail.agree(answer, said=error)
+            raise
+        trail.agree(answer, said=None)
+        return released
+
+    def _released(self, peer: SpiffeID, request: ReleaseRequest, deadline: Deadline, trail: _Trail) -> bytes:
         try:
             deadline.check()
             policy, at = self._terms.policy, self._now()
@@ -148,15 +168,15 @@ class Broker:
             _same(proof, request)  # step 3
             deadline.check()
         except TrustkitError as error:
-            self._refused(account, error)
+            trail.refused(error)
             raise
-        account |= {"line": proof.descriptor.line, "version": proof.descriptor.version}
-        record = self._decided(peer, proof, account)  # steps 4 and 5
+        trail.account |= {"line": proof.descriptor.line, "version": proof.descriptor.version}
+        record = self._decided(peer, proof, trail)  # steps 4 and 5
         try:
             deadline.check()
             wrapped = self._wrapped(request, proof)  # steps 6 and 7
         except TrustkitError as error:
-            self._refused({**account, "after": str(record)}, error)
+            trail.refused(error)
             raise
         return answer_to_bytes(ReleaseAnswer(wrapped, record))
 
@@ -179,15 +199,15 @@ class Broker:
             "rules_digest": "",
         }
 
-    def _decided(self, peer: SpiffeID, proof: VerifiedSealed, account: Object) -> Digest:
+    def _decided(self, peer: SpiffeID, proof: VerifiedSealed, trail: _Trail) -> Digest:
         # Grants of others can allow nothing here, and all of them might not fit the rules' memory.
         grants = [grant.to_object() for grant in self._terms.grants if grant.spiffe_id == peer]
         decision = self._terms.rules(release_facts(str(peer), self._terms.trust_domain, proof, grants))
         codes: list[Value] = [violation.code for violation in decision.violations]
-        account |= {"rules_digest": str(decision.rules_digest)}
+        trail.account |= {"rules_digest": str(decision.rules_digest)}
         undecided = not decision.allowed and codes == [_NO_DECISION]
         outcome = "allowed" if decision.allowed else "unavailable" if undecided else "denied"
-        record = self._record({**account, "decision": outcome, "codes": codes})
+        record = trail.write(outcome, codes)
         if undecided:
             raise UnavailableError("no-decision", decision.violations[0].message)
         if not decision.allowed:
@@ -204,15 +224,41 @@ class Broker:
                 "record-failed", "the decision cannot be recorded, so there is none; look at the broker"
             ) from None
 
-    def _refused(self, account: Object, error: TrustkitError) -> None:
-        outcome = "unavailable" if isinstance(error, UnavailableError) else "refused"
-        codes: list[Value] = [error.code]
-        self._record({**account, "decision": outcome, "codes": codes})
-
     def _wrapped(self, request: ReleaseRequest, proof: VerifiedSealed) -> bytes:
         context = proof.descriptor.context
         with unwrap_document(request.documents.recipients, context, self._terms.openers) as dek:
             return recipient_from_raw(request.ephemeral_key).wrap(dek, context.to_bytes())
+
+
+@dataclass(slots=True)
+class _Trail:
+    """What is recorded of one request, entry by entry.
+
+    Attributes:
+        append: Records.
+        account: What every entry holds, so far as it is known.
+        last: The entry before.
+    """
+
+    append: Append
+    account: Object
+    last: Digest | None = None
+
+    def write(self, outcome: str, codes: list[Value]) -> Digest:
+        after: Object = {} if self.last is None else {"after": str(self.last)}
+        self.last = self.append({**self.account, **after, "decision": outcome, "codes": codes})
+        return self.last
+
+    def refused(self, error: TrustkitError) -> None:
+        self.write("unavailable" if isinstance(error, UnavailableError) else "refused", [error.code])
+
+    def agree(self, answer: Answer[TrustkitError], *, said: TrustkitError | None) -> None:
+        """Let what is recorded be the answer; where another was given meanwhile, record and raise that."""
+        late = answer.give()
+        if late is not None:
+            if said is None or said.code != late.code:
+                self.refused(late)
+            raise late
 
 
 def _denied(decision: Decision) -> DeniedError:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from trustkit import strictjson
+    from trustkit.errors import TrustkitError
 
 Row = tuple[str, str]
 """A label and what stands beside it."""
@@ -31,6 +32,7 @@ class Answer(NamedTuple):
         product_name: Its member in the JSON document.
         audible: Whether it is printed even with ``--quiet``: true where printing is the point.
         aside: Whether verdict and message go to stderr, so that stdout has the lines alone, for scripts.
+        refusal: Why the verb says no although it has something to list; then that is the verdict.
     """
 
     verdict: str
@@ -43,6 +45,7 @@ class Answer(NamedTuple):
     product_name: str = "text"
     audible: bool = False
     aside: bool = False
+    refusal: TrustkitError | None = None
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:

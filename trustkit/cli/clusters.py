@@ -1,10 +1,11 @@
-"""``--cluster``: hashing on the workers of a Dask cluster, of files they see too or of objects in S3.
+"""``--cluster``: hashing on the workers of a Dask cluster, of files they see too or of objects in S3 or GCS.
 
 Nothing of Dask is loaded, and nothing of it is heard, unless the flag is given.
 """
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,16 +23,24 @@ def take_cluster(parser: Parser) -> None:
     parser.one(
         "--cluster",
         "hash on the workers of this Dask cluster, which you trust as this machine: dask://HOST:PORT; they"
-        " see PATH under the same name, or read it where it is s3://BUCKET/FOLDER (then with --bundle)",
+        " see PATH under the same name, or read it where it is s3://BUCKET/FOLDER or gs://BUCKET/FOLDER (then"
+        " with --bundle)",
         metavar="ADDRESS",
         kind=text_of,
     )
 
 
 def artifact_of(untrusted: str) -> Path | str:
-    """Take a path, or an address in a store as the text it is."""
-    from trustkit.storage.addresses import is_address
+    """Take a path, also as ``file:///PATH``, or an address in a store as the text it is."""
+    from trustkit.errors import UsageError
+    from trustkit.storage.addresses import is_address, path_at
 
+    try:
+        local = path_at(untrusted)
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(error.message) from None
+    if local is not None:
+        return path_of(local)
     return text_of(untrusted) if is_address(untrusted) else path_of(untrusted)
 
 

@@ -109,6 +109,11 @@ class Parser(argparse.ArgumentParser):
         kind = kind or (text_of if choices else path_of)
         self.add_argument(name, type=kind, metavar=name.upper(), choices=choices or None, help=text)
 
+    def places(self, name: str, text: str) -> None:
+        """Take one path by position or more."""
+        self.flags.append(Flag(name, text, files=True))
+        self.add_argument(name, type=path_of, nargs="+", metavar=f"{name.upper()}...", help=text)
+
     def one(
         self,
         flag: str,

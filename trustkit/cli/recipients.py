@@ -105,7 +105,7 @@ def destroyers_from(words: Sequence[str], *, flag: str) -> list[Destroyer]:
     from trustkit.sealing.awskms import KmsDestroyer
 
     refuse_unless(len(set(words)) == len(words), f"one {flag} is given twice")
-    return [KmsDestroyer(*_key_and_service(word)) for word in words]
+    return [KmsDestroyer(*_key_and_service(word), now=time.time) for word in words]
 
 
 def opener_of(word: str, passphrase_file: Path | None, terminal: Terminal) -> Opener:

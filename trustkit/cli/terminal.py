@@ -84,6 +84,8 @@ class Terminal:
         if not self.quiet:
             for warning in answer.warnings:
                 self._complain(f"trustkit: warning: {line(warning)}", "odd")
+        if answer.refusal is not None:
+            return self._decline(answer, answer.refusal)
         if self.json:
             message = f"{answer.verdict}: {answer.message}"
             members = self._members(answer)
@@ -94,6 +96,20 @@ class Terminal:
                 self._complain(f"{shown(answer.verdict)}: {line(answer.message)}", "odd")
             self._tell(answer.product if answer.product is not None else self._text(answer), EXIT_TRUSTED)
         return EXIT_TRUSTED
+
+    def _decline(self, answer: Answer, error: TrustkitError) -> int:
+        """Print what an answer lists, and then that it is a refusal."""
+        text = line(error.message)
+        if self.json:
+            members = self._members(answer)
+            members.update(ok=False, code=error.code, message=text, evidence=harmless(error.evidence))
+            self._tell(self._document(members), error.exit_code)
+        elif answer.audible or not self.quiet:
+            listed = self._text(answer._replace(aside=True))
+            self._tell(listed if answer.product is None else answer.product, error.exit_code)
+        self._complain(f"trustkit: {text} [{error.code}]", "bad")
+        self.told = error.exit_code
+        return error.exit_code
 
     def narrate(self, text: str) -> None:
         """Print one line of a long story at once; a document waits for the end, and quiet for nothing.

@@ -79,6 +79,7 @@ def read_policy(path: Path, *, named: list[str] | None = None) -> VerificationPo
         UsageError: ``no-such-file``, ``bad-policy``, or what is wrong with a key.
     """
     from trustkit.artifact.inputs import read_input
+    from trustkit.verifying.authorities import MAX_ROOTS_BYTES
     from trustkit.verifying.policy import MAX_BYTES, parse_policy
 
     raw = read_input(path, max_bytes=MAX_BYTES, what="policy")
@@ -89,8 +90,8 @@ def read_policy(path: Path, *, named: list[str] | None = None) -> VerificationPo
     files = [] if named is None else named
 
     def read_file(name: str) -> bytes:
-        files.append(name)
-        return read_roots(path.parent / name)  # it may be roots; a key is far below either cap
+        files.append(name)  # it may be roots; a key is far below their cap
+        return read_input(path.parent / name, max_bytes=MAX_ROOTS_BYTES, what="key or certificate file")
 
     return parse_policy(raw, read_file=read_file)
 

@@ -34,13 +34,20 @@ Call = Callable[[str, Mapping[str, object]], Mapping[str, object]]
 """One operation of the service with its parameters, and its answer, untrusted. Raises as `refusal`."""
 
 _ARN = re.compile(
-    r"arn:aws(?:-[a-z]+)*:kms:([a-z]{2,4}(?:-[a-z]+)+-[0-9]{1,2}):[0-9]{12}:key/"
+    r"arn:(aws(?:-[a-z]{1,16}){0,3}):kms:([a-z]{2,4}(?:-[a-z]{1,16}){1,3}-[0-9]{1,2}):[0-9]{12}:key/"
     r"(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|mrk-[0-9a-f]{32})"
 )
+_SUFFIXES = {
+    "aws": "amazonaws.com",
+    "aws-cn": "amazonaws.com.cn",
+    "aws-eusc": "amazonaws.eu",
+    "aws-us-gov": "amazonaws.com",
+}
 _ENDPOINT = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?(?::[0-9]{1,5})?")
 _MAX_PORT = 65535
 _MAX_CONTEXT = 8192
 _ALGORITHM = "SYMMETRIC_DEFAULT"
+_DAY, _LONGEST_DAYS = 86_400, 31
 _LEAVING = frozenset(("PendingDeletion", "PendingReplicaDeletion"))
 
 _DENIED = frozenset(
@@ -83,6 +90,11 @@ class KmsKey:
         """What finds the opener: SHA-256 of the ARN."""
         return digest_of(self.arn.encode("ascii"))
 
+    @property
+    def host(self) -> str:
+        """Whom to ask: the endpoint, or else the service's own host in the region of the key."""
+        return self.endpoint or f"kms.{self.region}.{_SUFFIXES[_partition(self.arn)]}"
+
 
 def parse_key(untrusted: str) -> KmsKey:
     """Read the name of a key.
@@ -100,7 +112,10 @@ def parse_key(untrusted: str) -> KmsKey:
             "name the key as awskms:///arn:aws:kms:REGION:ACCOUNT:key/ID; an alias could be moved, and "
             "`aws kms describe-key --key-id alias/NAME` shows the ARN",
         )
-    return KmsKey(arn, found[1], endpoint or None)
+    if not endpoint and _partition(arn) not in _SUFFIXES:
+        why = f"the service's address in {_partition(arn)} is not known here; name it: awskms://HOST/{arn}"
+        raise UsageError("bad-kms-key", why)
+    return KmsKey(arn, found[2], endpoint or None)
 
 
 class KmsRecipient:
@@ -167,16 +182,19 @@ class KmsDestroyer:
 
     kind = AWSKMS
 
-    def __init__(self, key: KmsKey, call: Call) -> None:
+    def __init__(self, key: KmsKey, call: Call, *, now: Callable[[], float]) -> None:
         self._key = key
         self._call = call
+        self._now = now
         self.key_id = key.key_id
+        self.name = key.arn
 
     def schedule_deletion(self, days: int) -> Deletion:
         """Ask the service to delete the key after 7 to 30 days, in which that can be taken back.
 
         From the answer on nothing can be unwrapped with it, whatever it was wrapped for. A key that is to be
         deleted already is answered with the date that it has; one with replicas in other regions has none.
+        A date that is not within 31 days, or was before yesterday, is none that the service gives.
 
         Raises:
             DeniedError, UsageError, UnavailableError: As `refusal`; ``bad-kms-answer``.
@@ -184,7 +202,7 @@ class KmsDestroyer:
         key = self._key
         try:
             answer = self._call("schedule_key_deletion", {"KeyId": key.arn, "PendingWindowInDays": days})
-            return _deletion(_answered(answer, key), key)
+            return _deletion(_answered(answer, key), key, self._now())
         except DeniedError as error:
             if error.code != "kms-key-disabled":
                 raise
@@ -192,7 +210,7 @@ class KmsDestroyer:
             found = described if isinstance(described, dict) else {}
             if found.get("KeyState") not in _LEAVING:
                 raise
-            return _deletion(_answered(found, key, name="Arn"), key)
+            return _deletion(_answered(found, key, name="Arn"), key, self._now())
 
     def __repr__(self) -> str:
         return f"<KmsDestroyer {self._key.arn}>"
@@ -227,6 +245,10 @@ def refusal(untrusted_code: str, key: KmsKey) -> TrustkitError:
     return UnavailableError("kms-unavailable", why, key=key.arn, service_code=code)
 
 
+def _partition(arn: str) -> str:
+    return arn.split(":", 2)[1]
+
+
 def _is_endpoint(untrusted: str) -> bool:
     port = untrusted.partition(":")[2]
     return _ENDPOINT.fullmatch(untrusted) is not None and (not port or 0 < int(port) <= _MAX_PORT)
@@ -246,7 +268,7 @@ def _answered(untrusted: Mapping[str, object], key: KmsKey, *, name: str = "KeyI
     return untrusted
 
 
-def _deletion(answer: Mapping[str, object], key: KmsKey) -> Deletion:
+def _deletion(answer: Mapping[str, object], key: KmsKey, now: float) -> Deletion:
     state, date = answer.get("KeyState"), answer.get("DeletionDate")
     if not isinstance(state, str) or state not in _LEAVING:
         raise _bad_answer("it does not say that the key is to be deleted")
@@ -254,7 +276,17 @@ def _deletion(answer: Mapping[str, object], key: KmsKey) -> Deletion:
         if state == "PendingDeletion":
             raise _bad_answer("it does not say when the key will be deleted")
         return Deletion(AWSKMS, key.key_id, key.arn, state, None)
-    return Deletion(AWSKMS, key.key_id, key.arn, state, int(date.timestamp()))
+    return Deletion(AWSKMS, key.key_id, key.arn, state, _seconds(date, now))
+
+
+def _seconds(untrusted: datetime, now: float) -> int:
+    try:
+        seconds = int(untrusted.timestamp())
+    except (ValueError, OverflowError):
+        seconds = 0
+    if not now - _DAY <= seconds <= now + _LONGEST_DAYS * _DAY:  # a key goes up to a day after its date
+        raise _bad_answer("it names a date on which no key is deleted; whether this one will be is not known")
+    return seconds
 
 
 def _bad_answer(why: str) -> UnavailableError:

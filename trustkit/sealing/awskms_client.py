@@ -4,42 +4,43 @@ Credentials, regions, signatures and repetition are botocore's, and come from
 where every tool of that cloud has them: environment, profile, instance role.
 
 The law of this file: TLS always, and no address out of the environment, which
-could send a data key anywhere. An answer is read up to a cap and a deadline,
-parsed strictly, and given up after few attempts. What is sent and answered
-holds keys, so the library's diagnostics are cut off below warnings, and no
-message of its own or of the service leaves this file.
+could send a data key anywhere: the library's data come from its own package
+alone, and `trustkit.sealing.awskms_wire` sends to one address only. An answer is
+read up to a cap and a deadline, parsed strictly, and given up after few
+attempts. What is sent and answered holds keys, so the library's diagnostics are
+cut off below warnings, and no message of its own or of the service leaves this
+file.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from trustkit import strictjson
 from trustkit.errors import FormatError, LimitError, UnavailableError, UsageError
 from trustkit.sealing.awskms import KmsKey, refusal
 
 if TYPE_CHECKING:
-    from botocore.awsrequest import AWSPreparedRequest, AWSResponse
     from botocore.client import BaseClient
-    from botocore.httpsession import URLLib3Session
+    from botocore.credentials import Credentials
+    from botocore.session import Session
 
-MAX_ANSWER_BYTES = 64 * 1024
-"""Largest answer that is read (bytes); that of a wrapped key has less than one KiB."""
 CONNECT_SECONDS = 5
 """Longest wait for a connection."""
 SILENT_SECONDS = 10
 """Longest wait for the next byte."""
-BODY_SECONDS = 20
-"""Longest that a body may take, from the request on."""
+ANSWER_SECONDS = 20
+"""Longest that one attempt may take, from the search for the address to the last byte of the answer."""
 ATTEMPTS = 3
 """How often is asked in all, with growing pauses, where no answer came."""
 
-_DEPTH = 8
-_OK = 200
 _TALKATIVE = frozenset(("botocore", "urllib3"))
+_KINDS_OF_HOST = ("use_fips_endpoint", "use_dualstack_endpoint")
+_NO_ANSWER = (FormatError, LimitError, ValueError, TypeError, AttributeError, OverflowError, RuntimeError)
+_NO_SETTINGS = (ValueError, TypeError, AttributeError, LookupError, RuntimeError, OSError)
+# What the library raises of its own accord where it does not look first.
 
 
 class KmsClient:
@@ -55,12 +56,14 @@ class KmsClient:
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._client: BaseClient | None = None
+        self._credentials: Credentials | None = None
 
     def __call__(self, operation: str, parameters: Mapping[str, object]) -> Mapping[str, object]:
         """Ask for one operation and return its answer, untrusted.
 
         Raises:
-            UsageError: ``extra-needed``, ``no-credentials``, or as `trustkit.sealing.awskms.refusal`.
+            UsageError: ``extra-needed``, ``no-credentials``, ``wrong-kms-address``, or as
+                `trustkit.sealing.awskms.refusal`.
             UnavailableError: ``kms-unavailable`` or ``bad-kms-answer``.
             DeniedError, SealError: As `trustkit.sealing.awskms.refusal`.
         """
@@ -76,117 +79,86 @@ class KmsClient:
             raise refusal(str(error.response["Error"]["Code"]), self._key) from None
         except (exceptions.HTTPClientError, exceptions.ConnectionError) as error:
             raise self._unavailable(type(error).__name__) from None
-        except (FormatError, LimitError, ResponseParserError, ValueError, TypeError, AttributeError):
+        except (*_NO_ANSWER, ResponseParserError):
             why = "AWS KMS answered with something that is no answer; nothing of it was used"
             raise UnavailableError("bad-kms-answer", why, key=self._key.arn) from None
         except exceptions.BotoCoreError as error:
-            why = (
-                f"the credentials or settings for AWS cannot be used ({type(error).__name__}); "
-                "see that `aws sts get-caller-identity` works here"
-            )
-            raise UsageError("no-credentials", why, key=self._key.arn) from None
+            raise self._unusable(error) from None
         return answer
 
     def _unavailable(self, reason: str) -> UnavailableError:
         why = f"AWS KMS did not answer ({reason}); try again"
         return UnavailableError("kms-unavailable", why, key=self._key.arn, reason=reason)
 
+    def _unusable(self, error: Exception) -> UsageError:
+        why = (
+            f"the credentials or settings for AWS cannot be used ({type(error).__name__}); "
+            "see that `aws sts get-caller-identity` works here"
+        )
+        return UsageError("no-credentials", why, key=self._key.arn)
+
     def _connected(self) -> BaseClient:
+        """Connect where nobody did, and have credentials: what is wrong with either is wrong on this side."""
         with self._lock:
-            if self._client is None:
-                self._client = self._connect()
+            try:
+                if self._client is None:
+                    self._client, self._credentials = self._connect()
+                if self._credentials is not None:
+                    self._credentials.get_frozen_credentials()
+            except _NO_SETTINGS as error:
+                raise self._unusable(error) from None
             return self._client
 
-    def _connect(self) -> BaseClient:
+    def _connect(self) -> tuple[BaseClient, Credentials | None]:
         from botocore.config import Config
-        from botocore.httpsession import URLLib3Session
-        from botocore.session import Session
         from botocore.utils import get_environ_proxies
 
-        session, key = Session(), self._key
+        from trustkit.sealing.awskms_wire import Wire
+
+        session, key = self._session(), self._key
+        credentials = session.get_credentials()
         client = session.create_client(
             "kms",
             region_name=key.region,
-            endpoint_url=None if key.endpoint is None else f"https://{key.endpoint}",
+            endpoint_url=f"https://{key.host}",
             config=Config(
                 ignore_configured_endpoint_urls=True,
+                use_fips_endpoint=False,
+                use_dualstack_endpoint=False,
                 retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
             ),
         )
-        http = URLLib3Session(
+        wire = Wire(
+            host=key.host,
             verify=session.get_config_variable("ca_bundle") or True,
             proxies=get_environ_proxies(client.meta.endpoint_url),
-            timeout=(CONNECT_SECONDS, SILENT_SECONDS),
+            connect_seconds=CONNECT_SECONDS,
+            silent_seconds=SILENT_SECONDS,
+            seconds=ANSWER_SECONDS,
+            monotonic=self._monotonic,
         )
         _silence()
-        client.meta.events.register("before-send.kms", _Reader(http, self._monotonic))
-        return client
+        client.meta.events.register("before-send.kms", wire)
+        return client, credentials
+
+    def _session(self) -> Session:
+        """Return a session whose data are those of the library's own package, and whose hosts are ours."""
+        from botocore.loaders import Loader
+        from botocore.session import Session
+
+        session = Session()
+        loader = Loader(extra_search_paths=[Loader.BUILTIN_DATA_PATH], include_default_search_paths=False)
+        session.register_component("data_loader", loader)
+        if self._key.endpoint is None and any(map(session.get_config_variable, _KINDS_OF_HOST)):
+            raise UsageError(
+                "wrong-kms-address",
+                "settings of this machine ask for a FIPS or dual-stack host of AWS KMS, which the key does "
+                "not name; name that host in it (awskms://HOST/ARN), or take the setting away",
+            )
+        return session
 
     def __repr__(self) -> str:
         return f"<KmsClient {self._key.arn}>"
-
-
-class _Reader:
-    """Sends in the library's place, which would read whatever comes."""
-
-    def __init__(self, http: URLLib3Session, monotonic: Callable[[], float]) -> None:
-        self._http = http
-        self._monotonic = monotonic
-
-    def __call__(self, request: AWSPreparedRequest, **_: object) -> AWSResponse:
-        from botocore.awsrequest import AWSResponse
-
-        deadline = self._monotonic() + BODY_SECONDS
-        request.stream_output = True
-        response = self._http.send(request)
-        body = self._body(response, deadline)
-        if response.status_code == _OK:
-            _parse(body)
-        else:
-            body = _harmless(body)
-        return AWSResponse(response.url, response.status_code, response.headers, _Read(body))
-
-    def _body(self, response: AWSResponse, deadline: float) -> bytes:
-        """Read byte by byte, which costs little for so few: so what drips meets the deadline."""
-        from botocore.exceptions import ReadTimeoutError
-        from urllib3.exceptions import HTTPError
-
-        body = bytearray()
-        try:
-            while byte := response.raw.read(1):
-                body += byte
-                if len(body) > MAX_ANSWER_BYTES:
-                    raise LimitError("too-large", "the answer is too large", limit=MAX_ANSWER_BYTES)
-                if self._monotonic() >= deadline:
-                    raise ReadTimeoutError(endpoint_url=response.url)
-        except (HTTPError, OSError):
-            raise ReadTimeoutError(endpoint_url=response.url) from None
-        finally:
-            response.raw.close()
-        return bytes(body)
-
-
-class _Read:
-    """A body that was read, as the library takes one."""
-
-    def __init__(self, body: bytes) -> None:
-        self._body = body
-
-    def stream(self) -> Iterator[bytes]:
-        yield self._body
-
-
-def _parse(untrusted: bytes) -> None:
-    strictjson.parse_object(untrusted, max_bytes=MAX_ANSWER_BYTES, what="answer of AWS KMS", max_depth=_DEPTH)
-
-
-def _harmless(untrusted: bytes) -> bytes:
-    """Return the body of an error, or nothing where it is none of the service's: a page of a proxy."""
-    try:
-        _parse(untrusted)
-    except (FormatError, LimitError):
-        return b""
-    return untrusted
 
 
 def _silence() -> None:

@@ -90,9 +90,14 @@ class Destroyer(Protocol):
     def key_id(self) -> Digest:
         """As of its recipient."""
 
+    @property
+    def name(self) -> str:
+        """What the service calls the key."""
+
     def schedule_deletion(self, days: int) -> Deletion:
         """Ask for deletion after some days, in which the service lets it be taken back; twice is once.
 
         Raises:
-            DeniedError, UsageError, UnavailableError: What the service says instead; nothing is deleted.
+            DeniedError, UsageError: What the service says instead; nothing is deleted.
+            UnavailableError: The service gave no answer, or none that says so; perhaps it will be deleted.
         """

@@ -167,10 +167,18 @@ def unwrap_document(untrusted: bytes, context: WrapContext, openers: Sequence[Op
         if untrusted_wrapped is not None:
             try:
                 return unwrap_dek(untrusted_wrapped, context, opener)
-            except (SealError, DeniedError, UnavailableError) as error:
-                if not isinstance(failure, UnavailableError):  # "could not tell" outranks every "no"
-                    failure = error
+            except (SealError, DeniedError, UsageError, UnavailableError) as error:
+                failure = max(failure, error, key=_rank)
     raise failure
+
+
+def _rank(error: TrustkitError) -> int:
+    """Say how far an error is from a "no": a service that was not asked, or did not answer, outranks one."""
+    if isinstance(error, UnavailableError):
+        return 3
+    if isinstance(error, UsageError):
+        return 2
+    return 0 if error.code == "no-matching-opener" else 1
 
 
 def unwrap_dek(untrusted_wrapped: bytes, context: WrapContext, opener: Opener) -> Dek:

@@ -45,13 +45,13 @@ from trustkit.sealing.recipients import MAX_BYTES as RECIPIENTS_MAX_BYTES
 from trustkit.sidecar.config import Config
 from trustkit.sidecar.keys import KeyService
 from trustkit.sidecar.lifecycle import Lifecycle, State
-from trustkit.sidecar.output import demand_ours, first_at, free_bytes
+from trustkit.sidecar.output import demand_ours, first_at, free_bytes, is_left
 from trustkit.sidecar.patience import Patience
 from trustkit.sidecar.pins import Beliefs, beliefs_of
 from trustkit.spiffe.mtls import client_context
 from trustkit.storage.delivery import deliver_plain, deliver_sealed
 from trustkit.storage.source import Source
-from trustkit.storage.staging import Staging, stale_staging
+from trustkit.storage.staging import Staging, publish_left, stale_staging
 from trustkit.verifying.compare import verify_tree
 from trustkit.verifying.sealed import VerifiedSealed, check_plain, verify_sealed
 from trustkit.verifying.verify import VerifiedManifest, verify_manifest
@@ -181,12 +181,17 @@ class _Errand:
             )
 
     def _published_before(self, signed: VerifiedManifest) -> Published | None:
-        """Take what a run before published, if every byte of it is what this run was told to bring."""
+        """Take what a run before published, if every byte of it is what this run was told to bring.
+
+        A run that was killed between the rename and its last step left it private: that step is done then.
+        """
         output = self.config.output
         if not os.path.lexists(output):
             return None
         try:
-            demand_ours(output)
+            left = is_left(output)
+            if not left:
+                demand_ours(output)
             found = verify_tree(output, signed, workers=self.config.workers)
         except (FormatError, LimitError, UsageError, VerificationError) as error:
             raise UsageError(
@@ -196,6 +201,8 @@ class _Errand:
                 found=error.code,
             ) from None
         found.close()
+        if left:
+            publish_left(output)
         published = Published(signed.manifest, len(found.files), found.bytes)
         self.lifecycle.advance(State.OPENED, "opened by a run before, every byte compared again")
         self.lifecycle.advance(State.READY)

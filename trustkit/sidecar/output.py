@@ -26,12 +26,22 @@ def demand_ours(output: Path) -> None:
         raise VerificationError("not-published", "it is not a read-only folder of this user's")
 
 
+def is_left(output: Path) -> bool:
+    """Say whether a run that was killed at its last step may have left this: renamed, and still private.
+
+    Nobody else could write to it, or look at it, so it is compared as what was published is.
+    """
+    status = output.lstat()
+    ours = stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
+    return ours and status.st_mode & 0o777 == 0o700  # a volume may set S_ISGID
+
+
 def demand_published(output: Path) -> None:
     """Refuse unless a model lies at the output, whole and read-only.
 
     While it is brought it bears another name; when it gets its own, its folder is still private, and
-    becomes read-only as the last thing (`trustkit.storage.staging.Staging.publish`). Which model it is
-    cannot be seen here: it is the one that was compared by whoever alone writes to this place. What a
+    becomes read-only as the last thing, by this run or the next one (`trustkit.storage.staging`). Which it
+    is cannot be seen here: it is the one that was compared by whoever alone writes to this place. What a
     run before published counts, while the present one compares it again.
 
     Raises:

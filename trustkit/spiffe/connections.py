@@ -19,7 +19,7 @@ from uvicorn.server import ServerState
 
 from trustkit.errors import LimitError
 from trustkit.spiffe.listening import Limits
-from trustkit.spiffe.outflow import Pace, watched
+from trustkit.spiffe.outflow import Pace, taken_by_peer, watched
 from trustkit.spiffe.places import Line, Place
 
 
@@ -41,7 +41,7 @@ class Terms:
 
 
 MAX_OWED = 3
-"""Most requests of one connection that are whole and not answered yet."""
+"""Most requests of one connection that are whole and not answered yet; one more is refused, in its turn."""
 
 
 class Connection(HttpToolsProtocol):
@@ -57,7 +57,9 @@ class Connection(HttpToolsProtocol):
         self._arrival: asyncio.TimerHandle | None = None
         self._pace = Pace(terms.limits.answer_bytes_per_second, terms.limits.answer_lag_seconds)
         self._stalled: tuple[asyncio.TimerHandle, ...] = ()
+        self._taken = 0
         self._keeps_us_waiting = False
+        self._refusal = ""
         self._parting: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
@@ -69,14 +71,15 @@ class Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the timers and make room."""
+        self._terms.gone.set()
         self._terms.place.leave()
         self._cancel()
         self.resume_writing()
         self._tell()
         super().connection_lost(exc)
-        if self._parting is not None:  # the engine closes what is lost
+        self._unset_keepalive_if_required()  # the engine does so only where nothing went wrong
+        if self._parting is not None:
             self._parting.cancel()
-        self._terms.gone.set()
 
     def eof_received(self) -> None:
         """The peer ends it, and takes nothing more."""
@@ -85,7 +88,7 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Read what came, unless the peer was refused; heads only up to their limit."""
-        if self.transport.is_closing():
+        if self.transport.is_closing() or self._refusal:
             return
         if self._arrival is None and self._in_head:
             self._expect()
@@ -97,8 +100,8 @@ class Connection(HttpToolsProtocol):
             self.send_400_response("the head of the request is too large")
 
     def on_message_begin(self) -> None:
-        """A request begins; whoever sent on and on before he is answered would keep his place for ever."""
-        if self._owed >= MAX_OWED:
+        """A request begins; nobody may send on and on before he is answered, nor after he lost his place."""
+        if self._owed >= MAX_OWED or self.transport.is_closing():
             raise LimitError("too-large", "read the answers first")
         super().on_message_begin()
         self._settle()
@@ -139,14 +142,28 @@ class Connection(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """The answer is given, maybe before all of the request was here."""
         self._owed = max(self._owed - 1, 0)
+        if self._owed and self._terms.place.yields():
+            self._part(self._terms.limits.leave_seconds)
+        elif self._refusal and not self._owed:
+            self.send_400_response(self._refusal)
         super().on_response_complete()
         self._settle()
 
     def send_400_response(self, msg: str) -> None:
-        """Say why a request is not read, and close; once."""
-        if not self.transport.is_closing():
+        """Say why a request is not read, and close; once, and after the answers that are owed."""
+        if self.transport.is_closing():
+            return
+        if self._owed:
+            self._refuse_later(msg)
+        else:
             super().send_400_response(msg)
             self._part(self._terms.limits.leave_seconds)
+
+    def _refuse_later(self, why: str) -> None:
+        """Read nothing more; once nothing is owed, it is said and the connection ends."""
+        self._refusal, self._in_head = why, True
+        self._cancel()
+        self._settle()
 
     def timeout_keep_alive_handler(self) -> None:
         """Nothing more came."""
@@ -156,8 +173,12 @@ class Connection(HttpToolsProtocol):
         """The peer is behind: wait for it, but not for ever, and soon no longer if somebody else comes."""
         super().pause_writing()
         limits, later = self._terms.limits, self.loop.call_later
-        left = min(limits.stall_seconds, self._pace.wait(self.loop.time()))
-        self._stalled = (later(left, self.transport.abort), later(limits.patience_seconds, self._tire))
+        self._taken = taken_by_peer(self.transport)
+        self._stalled = (
+            later(limits.stall_seconds, self._look),
+            later(self._pace.wait(self.loop.time()), self.transport.abort),
+            later(limits.patience_seconds, self._tire),
+        )
 
     def resume_writing(self) -> None:
         """The peer has taken what it was owed."""
@@ -167,6 +188,15 @@ class Connection(HttpToolsProtocol):
         self._pace.go_on(self.loop.time())
         super().resume_writing()
         self._settle()
+
+    def _look(self) -> None:
+        """Leave a peer that has taken nothing since the last look."""
+        before, self._taken = self._taken, taken_by_peer(self.transport)
+        if self._taken > before:
+            again = self.loop.call_later(self._terms.limits.stall_seconds, self._look)
+            self._stalled = (again, *self._stalled[1:])
+        else:
+            self.transport.abort()
 
     def _tire(self) -> None:
         """The peer has kept us waiting: its place may go."""
@@ -191,6 +221,8 @@ class Connection(HttpToolsProtocol):
             self._end_within(self._terms.limits.stall_seconds)
 
     def _end_within(self, seconds: float) -> None:
+        if self._terms.gone.is_set():
+            return
         if self._parting is not None:
             self._parting.cancel()
         self._parting = self.loop.call_later(seconds, self.transport.abort)

@@ -11,6 +11,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import functools
+import itertools
 import logging
 import signal
 import socket
@@ -28,6 +30,8 @@ from trustkit.spiffe.listening import Limits
 from trustkit.spiffe.places import Line, Place, Places
 
 _POLL_SECONDS = 0.05
+_AT_ONCE = 64
+"""Most newcomers that are let in before those who are here have their turn."""
 _EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 
 
@@ -61,9 +65,9 @@ class Door:
     async def accept(self, listener: socket.socket) -> None:
         """Let in whoever comes, until cancelled."""
         loop = asyncio.get_running_loop()
-        while True:
+        for number in itertools.count():
             try:
-                client, _ = await loop.sock_accept(listener)
+                client = await self._newcomer(listener, at_once=number % _AT_ONCE > 0)
             except OSError as error:
                 await self._excused(error)
                 continue
@@ -75,22 +79,32 @@ class Door:
             guest = loop.create_task(self._admit(client, place))
             place.give_up = guest.cancel
             self.guests.add(guest)
-            guest.add_done_callback(self.guests.discard)
+            guest.add_done_callback(functools.partial(self._seen_out, client, place))
+
+    async def _newcomer(self, listener: socket.socket, *, at_once: bool) -> socket.socket:
+        """Return who comes next: at once, if he is here and nobody has to go for him; else in his turn.
+
+        Who is let in needs a turn to begin; else of many that come together each would push out the last.
+        """
+        if at_once and self._places.free_now:
+            with contextlib.suppress(BlockingIOError):
+                client, _ = listener.accept()
+                client.settimeout(0)
+                return client
+        client, _ = await asyncio.get_running_loop().sock_accept(listener)
+        return client
 
     async def _excused(self, error: OSError) -> None:
         """Out of descriptors: take one back and wait for it. The rest is one peer's own trouble."""
         exhausted = error.errno in _EXHAUSTED
         if exhausted:
-            self._places.evict()
+            self._places.make_room()
         await asyncio.sleep(_POLL_SECONDS if exhausted else 0)
 
     async def _admit(self, client: socket.socket, place: Place) -> None:
         """Shake hands with one peer and wait until it is gone; who fails here never meets the application."""
         loop, gone = asyncio.get_running_loop(), asyncio.Event()
-        with contextlib.ExitStack() as last:
-            last.callback(place.leave)
-            last.callback(client.close)
-            last.enter_context(contextlib.suppress(OSError, TrustkitError))
+        with contextlib.suppress(OSError, TrustkitError):
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             context = self._context_of()
             terms = Terms(context, self._limits, place, gone)
@@ -102,6 +116,12 @@ class Door:
                 ssl_shutdown_timeout=None if context is None else self._limits.stall_seconds,
             )
             await gone.wait()
+
+    def _seen_out(self, client: socket.socket, place: Place, guest: asyncio.Task[None]) -> None:
+        """Leave nothing of a guest, not even of one that was sent away before it was let in."""
+        self.guests.discard(guest)
+        place.leave()
+        client.close()
 
     def close(self) -> float:
         """End handshakes and what is idle, ask the others to end, and return how long they may take."""

@@ -26,7 +26,8 @@ class Limits:
         handshake_seconds: Longest handshake.
         arrival_seconds: Longest that a request's head, and then its body, may take to arrive.
         idle_seconds: How long a connection without a request is kept.
-        stall_seconds: How long a peer may take nothing of an answer, or the rest of the last one.
+        stall_seconds: How long a peer may take nothing at all of an answer that waits for it; and how long it
+            has, however much it takes, for what is left of the last answer and for its goodbye.
         answer_bytes_per_second: Slowest that an answer may be taken, once it is more than buffers hold.
         answer_lag_seconds: How far behind that rate a peer may fall.
         patience_seconds: How long an answer waits for its peer before its place may go to a newcomer.

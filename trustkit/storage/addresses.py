@@ -1,25 +1,40 @@
-"""Where an artifact lies in a store: ``s3://BUCKET/FOLDER``, and what is no such address. Pure."""
+"""Where an artifact lies: ``s3://BUCKET/FOLDER``, ``gs://BUCKET/FOLDER``, ``file:///PATH``.
+
+The law of this file: a text has one meaning or none. Keys are names, and follow
+their rules; escapes mean something in ``file://`` alone, as stores have keys with
+percent signs. Pure.
+"""
 
 from __future__ import annotations
 
+import os
 import re
 from typing import NamedTuple
+from urllib.parse import unquote_to_bytes
 
 from trustkit.artifact.names import check_name
 from trustkit.errors import FormatError, LimitError, UsageError
 
-_ADDRESS = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(.*))?", re.DOTALL)
+_ADDRESS = re.compile(r"(s3|gs)://([^/]*)(?:/(.*))?", re.DOTALL)
+_BUCKETS = {
+    "s3": re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"),
+    "gs": re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]"),
+}
+_FILE = re.compile(r"file://(?:localhost)?(/[^?#]*)", re.DOTALL)
+_ODD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})|%2[Ff]|%00")
 
 
 class Address(NamedTuple):
     """Where an artifact lies in a store.
 
     Attributes:
+        scheme: What the store speaks, ``s3`` or ``gs``.
         bucket: Its bucket.
         key: Key of the one object, or of the folder without a slash behind it; empty for the whole bucket.
         folder: Whether it can only be a folder.
     """
 
+    scheme: str
     bucket: str
     key: str
     folder: bool
@@ -30,7 +45,7 @@ class Address(NamedTuple):
         return self.key.rpartition("/")[2] or self.bucket
 
     def __str__(self) -> str:
-        return f"s3://{self.bucket}/{self.key}{'/' if self.folder and self.key else ''}"
+        return f"{self.scheme}://{self.bucket}/{self.key}{'/' if self.folder and self.key else ''}"
 
     def key_of(self, name: str) -> str:
         """Return the key of what has a name below a folder; with an empty name, that of the folder."""
@@ -42,19 +57,42 @@ def is_address(text: str) -> bool:
     return re.match(r"[a-z][a-z0-9+.-]*://", text) is not None
 
 
+def path_at(untrusted: str) -> str | None:
+    """Return the path that ``file:///PATH`` means, or None where a text is no address of that kind.
+
+    Escapes are undone (RFC 8089, section 2); the host is empty or ``localhost``.
+
+    Raises:
+        UsageError: ``bad-address``: another host, no absolute path, a query or fragment, or an escape that
+            is none, or that hides a slash or NUL.
+    """
+    if not untrusted.startswith("file://"):
+        return None
+    found = _FILE.fullmatch(untrusted)
+    if found is None or _ODD_ESCAPE.search(found[1]):
+        raise UsageError(
+            "bad-address",
+            f"{untrusted!r} names no file here: file:///PATH, with %25, %3F and %23 for %, ? and #",
+        )
+    return os.fsdecode(unquote_to_bytes(os.fsencode(found[1])))
+
+
 def parse_address(untrusted: str) -> Address:
-    """Read ``s3://BUCKET/KEY`` or ``s3://BUCKET/FOLDER/``.
+    """Read ``s3://BUCKET/KEY`` or ``s3://BUCKET/FOLDER/``, or the same of ``gs://``.
 
     Raises:
         UsageError: ``bad-address``.
     """
     found = _ADDRESS.fullmatch(untrusted)
-    if found is None:
-        raise UsageError("bad-address", f"{untrusted!r} is no address that is read here: s3://BUCKET/FOLDER")
-    key = found[2] or ""
+    if found is None or _BUCKETS[found[1]].fullmatch(found[2]) is None:
+        raise UsageError(
+            "bad-address",
+            f"{untrusted!r} is no address that is read here: s3://BUCKET/FOLDER or gs://BUCKET/FOLDER",
+        )
+    key = found[3] or ""
     folder = key.endswith("/") or not key
     key = key.removesuffix("/")
     try:
-        return Address(found[1], check_name(key) if key else "", folder)
+        return Address(found[1], found[2], check_name(key) if key else "", folder)
     except (FormatError, LimitError):
         raise UsageError("bad-address", f"the key in {untrusted!r} is not that of a file or folder") from None

@@ -14,7 +14,8 @@ tag and every digest is right; the caller wipes it otherwise.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import PurePosixPath
 from typing import NoReturn
 
 from trustkit.artifact.files import TreeFile
@@ -44,6 +45,8 @@ from trustkit.storage.turns import Shared, run_shared
 
 SUFFIX = ".jwe"
 
+_MAX_NAME = 255
+
 
 def seal_files(
     tree: Tree,
@@ -67,14 +70,15 @@ def seal_files(
         progress: Told of every chunk that was sealed and checked.
 
     Raises:
-        FormatError: ``unsafe-name``: KServe could not tell the file from a sealed one.
+        FormatError: ``unsafe-name``: KServe could not tell the file from a sealed one, or nobody could find
+            or write it under that name.
         LimitError: ``too-large``: more than one JWE holds.
         VerificationError: ``digest-mismatch`` or ``file-changed``: not what was signed.
         UnavailableError: ``unreadable`` or ``unwritable``.
     """
     signed = by_file(manifest, single=tree.files[0].name)
+    _check_names([file.name for file in tree.files], signed)
     for file in tree.files:
-        _check_name(file.name)
         check_length(file.stamp.size)
 
     def make(file: TreeFile) -> _Departing:
@@ -239,7 +243,21 @@ def _nothing(name: str) -> NoReturn:
     raise SealError("not-encrypted", f"{name + SUFFIX!r} is empty, which no JWE is")
 
 
-def _check_name(name: str) -> None:
-    """Refuse what KServe would decrypt twice, or write over the bundle."""
-    if name.lower().endswith(SUFFIX) or name == SIGNATURE:
-        raise FormatError("unsafe-name", f"{name!r} has a name that KServe's layout gives to something else")
+def _check_names(names: Sequence[str], signed: Mapping[str, Sequence[Resource]]) -> None:
+    """Refuse, before anything is written, what could not be found, or would be taken for something else.
+
+    What is read is asked for by its signed name and ``.jwe`` first, empty files too.
+    """
+    folders = {str(parent) for name in names for parent in PurePosixPath(name).parents}
+    for name in names:
+        if name.lower().endswith(SUFFIX) or name == SIGNATURE or name + SUFFIX in folders:
+            raise FormatError(
+                "unsafe-name", f"{name!r} has a name that KServe's layout gives to something else"
+            )
+        if len(os.fsencode(PurePosixPath(name).name)) + len(SUFFIX) > _MAX_NAME:
+            raise FormatError("unsafe-name", f"{name!r} has no room for {SUFFIX} behind it; rename it")
+        if signed[name][0].path != name:
+            raise FormatError(
+                "unsafe-name",
+                f"{name!r} is signed without its name, by which this layout is read; sign it again",
+            )

@@ -17,7 +17,8 @@ from trustkit.artifact.executors import spread
 from trustkit.artifact.hashing import Engine, Progress, Unit
 from trustkit.digest import SIZES, Algorithm, new_hasher
 from trustkit.storage.objects import ObjectTree
-from trustkit.storage.s3 import S3, Pin
+from trustkit.storage.schemes import store_of
+from trustkit.storage.stores import Pin
 
 BLOCK = 8 << 20
 """Bytes asked for at once."""
@@ -28,6 +29,7 @@ READS = 4
 class ObjectPiece(NamedTuple):
     """A range of an object, as it travels to a worker, which has credentials of its own."""
 
+    scheme: str
     bucket: str
     key: str
     pin: Pin
@@ -51,8 +53,9 @@ def objects_engine(executor: Executor) -> Engine:
 
         def piece(unit: Unit) -> ObjectPiece:
             name, pin = listing.entries[bisect_left(listing.entries, (unit.file.name,))]
-            key = listing.address.key_of("" if listing.single else name)
-            return ObjectPiece(listing.address.bucket, key, pin, unit.start, unit.end, algorithm)
+            place = listing.address
+            key = place.key_of("" if listing.single else name)
+            return ObjectPiece(place.scheme, place.bucket, key, pin, unit.start, unit.end, algorithm)
 
         return spread(executor, hash_objects, piece, units, length=SIZES[algorithm], progress=progress)
 
@@ -67,7 +70,7 @@ def hash_objects(pieces: Sequence[ObjectPiece]) -> bytes:
         UnavailableError: ``unreadable``, ``bad-answer``.
         UsageError: ``extra-needed``, ``store-unencrypted``, as the worker sees it.
     """
-    store = S3()
+    stores = {scheme: store_of(scheme) for scheme in {piece.scheme for piece in pieces}}
     hashers = [new_hasher(piece.algorithm, threads=1) for piece in pieces]
     waiting: deque[tuple[int, Future[bytes]]] = deque()
 
@@ -76,12 +79,12 @@ def hash_objects(pieces: Sequence[ObjectPiece]) -> bytes:
         hashers[number].update(block.result())
 
     with ThreadPoolExecutor(READS) as pool:
-        for number, (bucket, key, pin, start, end, _) in enumerate(pieces):
+        for number, (scheme, bucket, key, pin, start, end, _) in enumerate(pieces):
             for first in range(start, max(end, start + 1), BLOCK):
                 if len(waiting) == READS:
                     feed()
                 last = min(first + BLOCK, end)
-                block = pool.submit(store.read, bucket, key, pin, start=first, end=last)
+                block = pool.submit(stores[scheme].read, bucket, key, pin, start=first, end=last)
                 waiting.append((number, block))
         while waiting:
             feed()

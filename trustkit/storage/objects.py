@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from trustkit.artifact.files import Stamp, TreeFile, changed
 from trustkit.artifact.leaving_out import for_files
@@ -21,17 +22,10 @@ from trustkit.artifact.tree import Tree
 from trustkit.artifact.walk import MAX_FILES
 from trustkit.errors import FormatError, LimitError, UnavailableError, UsageError
 from trustkit.storage.addresses import Address
-from trustkit.storage.s3 import Listed, Pin
+from trustkit.storage.stores import Pin, Store
 
 MAX_PAGES = 100_000
 """Most pages of one listing, full or not."""
-
-
-class Store(Protocol):
-    """What lists objects; see `trustkit.storage.s3.S3`."""
-
-    def pages(self, bucket: str, prefix: str, *, most: int = 1000) -> Iterator[list[Listed]]:
-        """Yield the objects whose keys begin so."""
 
 
 class Entry(NamedTuple):
@@ -179,8 +173,12 @@ def _below(store: Store, address: Address, max_files: int) -> Iterator[Entry]:
 
 
 def _alone(store: Store, address: Address) -> Entry | None:
-    """Return the object whose key is the address itself; it is the first that begins so."""
-    page = next(iter(store.pages(address.bucket, address.key, most=1)))
+    """Return the object whose key is the address itself; it is the first that begins so.
+
+    Pages may be empty before there is one that is not.
+    """
+    pages = islice(store.pages(address.bucket, address.key, most=1), MAX_PAGES)
+    page = next(filter(None, pages), [])
     first = [Entry(check_name(address.name), pin) for key, pin in page if key == address.key]
     return first[0] if first else None
 

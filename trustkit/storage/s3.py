@@ -11,46 +11,30 @@ instance's role); no credential passes through here. The only importer of s3fs.
 from __future__ import annotations
 
 import datetime as dt
-import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from trustkit.artifact.files import changed
-from trustkit.errors import TrustkitError, UnavailableError, UsageError
+from trustkit.errors import TrustkitError, UnavailableError
+from trustkit.storage.stores import (
+    MAX_OBJECT,
+    Listed,
+    Pin,
+    bad_answer,
+    check_encrypted,
+    extra_needed,
+    no_bucket,
+    unreadable,
+)
 
 if TYPE_CHECKING:
     from s3fs import S3FileSystem
 
 TRIES = 3
 """How often a range is asked for before it cannot be read; s3fs tries each of them several times."""
-MAX_OBJECT = 1 << 50
-"""Largest object (bytes): far beyond what stores hold, and far below what a number can be."""
 MAX_ETAG = 256
 """Longest ETag (characters)."""
-_LOOPBACK = re.compile(r"http://(127(\.\d{1,3}){3}|localhost|\[::1\])(:\d+)?/?")
 _GONE = frozenset((404, 412, 416))
-_WORD = re.compile(r"[A-Za-z0-9]{1,64}")
-
-
-class Pin(NamedTuple):
-    """What a listing says of an object. Whoever writes it again changes this.
-
-    Attributes:
-        size: Bytes.
-        etag: As the store writes it, quotes and all.
-        written: When it was written (whole seconds since the epoch; headers know no finer time).
-    """
-
-    size: int
-    etag: str
-    written: int
-
-
-class Listed(NamedTuple):
-    """One object of a listing: its key, untrusted, and its pin."""
-
-    key: str
-    pin: Pin
 
 
 class S3:
@@ -67,11 +51,7 @@ class S3:
             from aiohttp import ClientError
             from botocore.exceptions import BotoCoreError
         except ModuleNotFoundError as error:
-            raise UsageError(
-                "extra-needed",
-                f"s3:// needs {error.name}; install model-trustkit[dask]",
-                module=error.name,
-            ) from None
+            raise extra_needed("s3", error.name, "dask") from None
         self._failures = (OSError, TimeoutError, BotoCoreError, ClientError)
         self._fs: S3FileSystem = s3fs.S3FileSystem(
             use_listings_cache=False
@@ -80,24 +60,10 @@ class S3:
             endpoint = str(self._fs.s3.meta.endpoint_url)
         except self._failures as error:
             raise _unreadable("the store", error) from None
-        if not endpoint.startswith("https://") and not _LOOPBACK.fullmatch(endpoint):
-            raise UsageError(
-                "store-unencrypted",
-                f"anybody on the way to {endpoint!r} could change what is read; give the store TLS",
-            )
+        check_encrypted(endpoint)
 
     def pages(self, bucket: str, prefix: str, *, most: int = 1000) -> Iterator[list[Listed]]:
-        """Yield the objects whose keys begin so, at most a thousand at a time.
-
-        Args:
-            bucket: Its name.
-            prefix: What keys begin with.
-            most: How many are wanted at once.
-
-        Raises:
-            UsageError: ``no-such-path`` where there is no such bucket.
-            UnavailableError: ``unreadable``; ``bad-answer`` for what is no listing.
-        """
+        """Yield the objects whose keys begin so, as `Store.pages` says."""
         more: dict[str, str] = {}
         seen: set[str] = set()
         while True:
@@ -107,24 +73,12 @@ class S3:
                 return
             token = answer.get("NextContinuationToken")
             if not isinstance(token, str) or token in seen:
-                raise _bad("a listing that does not end")
+                raise bad_answer("a listing that does not end")
             seen.add(token)
             more = {"ContinuationToken": token}
 
     def read(self, bucket: str, key: str, pin: Pin, *, start: int, end: int) -> bytes:
-        """Return a range of an object.
-
-        Args:
-            bucket: Its bucket.
-            key: Its key.
-            pin: What it was when it was listed.
-            start: First byte.
-            end: First byte after the range; equal to *start* for an empty object alone.
-
-        Raises:
-            VerificationError: ``file-changed``.
-            UnavailableError: ``unreadable``, ``bad-answer``.
-        """
+        """Return a range of an object, as `Store.read` says."""
         tried = 0
         while True:
             tried += 1
@@ -142,7 +96,7 @@ class S3:
                 "list_objects_v2", Bucket=bucket, Prefix=prefix, MaxKeys=most, **more
             )
         except FileNotFoundError:
-            raise UsageError("no-such-path", f"there is no bucket {bucket!r}", path=bucket) from None
+            raise no_bucket(bucket) from None
         except self._failures as error:
             raise _unreadable(f"the listing of {bucket!r}", error) from None
         return answer
@@ -151,7 +105,7 @@ class S3:
         from fsspec.asyn import sync
 
         part = {} if start == end else {"Range": f"bytes={start}-{end - 1}"}
-        answer = self._fs.call_s3("get_object", Bucket=bucket, Key=key, IfMatch=pin.etag, **part)
+        answer = self._fs.call_s3("get_object", Bucket=bucket, Key=key, IfMatch=pin.version, **part)
         refusal = _refusal(answer, key, pin, start=start, end=end)
         raw: bytes = sync(self._fs.loop, _taken, answer["Body"], wanted=refusal is None)
         if refusal is not None:
@@ -171,21 +125,21 @@ async def _taken(body: Any, *, wanted: bool) -> bytes:
 
 def _refusal(answer: dict[str, Any], key: str, pin: Pin, *, start: int, end: int) -> TrustkitError | None:
     """Hold what an answer says of itself against the pin and the question, before any of it is read."""
-    if (answer.get("ETag"), _seconds(answer.get("LastModified"))) != (pin.etag, pin.written):
+    if (answer.get("ETag"), _seconds(answer.get("LastModified"))) != (pin.version, pin.written):
         return changed(key)
     if start != end and answer.get("ContentRange") != f"bytes {start}-{end - 1}/{pin.size}":
         return changed(key)
     if answer.get("ContentLength") != end - start:
-        return _bad(f"another length than was asked of {key!r}")
+        return bad_answer(f"another length than was asked of {key!r}")
     return None
 
 
 def _listed(row: dict[str, Any]) -> Listed:
     key, size, etag = row.get("Key"), row.get("Size"), row.get("ETag")
     if not isinstance(key, str) or not isinstance(size, int) or not 0 <= size <= MAX_OBJECT:
-        raise _bad("an object without a key, or of no possible size")
+        raise bad_answer("an object without a key, or of no possible size")
     if not isinstance(etag, str) or not 0 < len(etag) <= MAX_ETAG:
-        raise _bad(f"no ETag of {key!r}")
+        raise bad_answer(f"no ETag of {key!r}")
     return Listed(key, Pin(size, etag, _seconds(row.get("LastModified"))))
 
 
@@ -202,12 +156,7 @@ def _status(error: BaseException) -> int | None:
 
 
 def _unreadable(what: str, error: BaseException) -> UnavailableError:
-    """Build the error of a store that will not answer; what it says is untrusted, one word of it is shown."""
     response = getattr(error.__cause__ or error, "response", None)
-    told = response.get("Error", {}).get("Code") if isinstance(response, dict) else None
-    word = told if isinstance(told, str) and _WORD.fullmatch(told) else type(error).__name__
-    return UnavailableError("unreadable", f"cannot read {what}: {word}")
-
-
-def _bad(what: str) -> UnavailableError:
-    return UnavailableError("bad-answer", f"the store answered with {what}")
+    return unreadable(
+        what, error, response.get("Error", {}).get("Code") if isinstance(response, dict) else None
+    )

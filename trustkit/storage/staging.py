@@ -191,12 +191,8 @@ class Staging:
                 raise exists(self._target) from None
             raise unwritable(self._target, error) from None
         _demand_same(self._parent, self._target.name, self._root)
-        try:  # not before: whoever is killed in between leaves a private folder, of either name
-            os.fchmod(self._root, folder_mode)
-        except OSError as error:
-            raise unwritable(self._target, error) from None
-        sync_folder(self._root)
-        sync_folder(self._parent)
+        # Not before: whoever is killed in between leaves a private folder, of either name.
+        _show(self._target, self._root, self._parent, folder_mode)
         self._close()
 
     def _enter(self, parents: list[str], name: str) -> int:
@@ -248,6 +244,38 @@ def stale_staging(target: Path) -> int:
     finally:
         os.close(parent)
     return removed
+
+
+def publish_left(target: Path, *, folder_mode: int = 0o555) -> None:
+    """Do the last step for a run that was killed right before it: its folder has the final name already.
+
+    The caller has compared all that lies there; until this step nobody else could even look at it.
+
+    Raises:
+        UsageError: ``no-such-folder``.
+        UnavailableError: ``unwritable``.
+    """
+    parent = parent_of(target)
+    try:
+        root = os.open(target.name, FOLDER, dir_fd=parent)
+        try:
+            _show(target, root, parent, folder_mode)
+        finally:
+            os.close(root)
+    except OSError as error:
+        raise unwritable(target, error) from None
+    finally:
+        os.close(parent)
+
+
+def _show(target: Path, root: int, parent: int, folder_mode: int) -> None:
+    """Let others read a folder that is whole and has its final name, and make both last."""
+    try:
+        os.fchmod(root, folder_mode)
+    except OSError as error:
+        raise unwritable(target, error) from None
+    sync_folder(root)
+    sync_folder(parent)
 
 
 def _prefix(target: Path) -> str:

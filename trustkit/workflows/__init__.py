@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from trustkit.workflows.adding import add_signature
     from trustkit.workflows.kserve import Converted, open_from_kserve, seal_for_kserve
     from trustkit.workflows.places import default_bundle
-    from trustkit.workflows.recipients import Rewrapped, Shredded, rewrap, shred
+    from trustkit.workflows.recipients import Rewrapped, rewrap
     from trustkit.workflows.sealed import Opened, Sealed, open_sealed, seal
+    from trustkit.workflows.shredding import Shredded, shred
     from trustkit.workflows.signed import Signed, sign, signed_statement
     from trustkit.workflows.unsigned import hashed
     from trustkit.workflows.verified import verify
@@ -43,8 +44,9 @@ _ROOMS = {
     "adding": ("add_signature",),
     "kserve": ("Converted", "open_from_kserve", "seal_for_kserve"),
     "places": ("default_bundle",),
-    "recipients": ("Rewrapped", "Shredded", "rewrap", "shred"),
+    "recipients": ("Rewrapped", "rewrap"),
     "sealed": ("Opened", "Sealed", "open_sealed", "seal"),
+    "shredding": ("Shredded", "shred"),
     "signed": ("Signed", "sign", "signed_statement"),
     "unsigned": ("hashed",),
     "verified": ("verify",),

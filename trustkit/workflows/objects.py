@@ -27,8 +27,9 @@ from trustkit.signing.key import Signer
 from trustkit.storage.addresses import Address, parse_address
 from trustkit.storage.atomic import sweep
 from trustkit.storage.object_pieces import objects_engine
-from trustkit.storage.objects import Listing, ObjectTree, Store, list_objects, scan_objects
-from trustkit.storage.s3 import S3
+from trustkit.storage.objects import Listing, ObjectTree, list_objects, scan_objects
+from trustkit.storage.schemes import store_of
+from trustkit.storage.stores import Store
 from trustkit.verifying.compare import Verified, verify_scanned
 from trustkit.verifying.policy import VerificationPolicy
 from trustkit.verifying.presenting import check_signer
@@ -62,7 +63,7 @@ def sign_objects(
     """Sign the objects below an address, and write their OMS bundle here.
 
     Args:
-        address: ``s3://BUCKET/FOLDER``, or the address of one object.
+        address: ``s3://BUCKET/FOLDER`` or ``gs://BUCKET/FOLDER``, or the address of one object.
         signer: Holder of the author's key, which stays here.
         executor: Its workers read the store, with credentials of their own, and are believed.
         bundle: Where the bundle goes, on this machine.
@@ -90,7 +91,7 @@ def sign_objects(
     read = [place_of(given) for given in inputs]
     outputs.check_output(target, inputs=read, overwrite=overwrite, replaceable=is_bundle)
     sweep(target.parent)
-    tree, ignored = _to_be_signed(S3(), place, ignore, git)
+    tree, ignored = _to_be_signed(store_of(place.scheme), place, ignore, git)
     asked = Asked(
         method,
         algorithm,
@@ -123,7 +124,8 @@ def verify_objects(
     """Verify who signed the objects below an address, and hold every byte of them against what was signed.
 
     Args:
-        address: ``s3://BUCKET/FOLDER``, or the address of one object; what lies there is untrusted.
+        address: ``s3://BUCKET/FOLDER`` or ``gs://BUCKET/FOLDER``, or the address of one object;
+            what lies there is untrusted.
         policy: Whom to believe.
         executor: Its workers read the store, and are believed.
         bundle: Where the bundle lies, on this machine.
@@ -144,7 +146,7 @@ def verify_objects(
         read_input(place_of(bundle), max_bytes=MAX_BYTES, what="bundle"), policy, at=now()
     )
     return verify_scanned(
-        partial(_scanned, S3(), place),
+        partial(_scanned, store_of(place.scheme), place),
         signed,
         only=tuple(only),
         ignore_unsigned=ignore_unsigned,

@@ -76,6 +76,7 @@ class World:
         self.store = Store()
         self.now = 0.0
         self.recorded = []
+        self.alarms = []
         self.seen = []
         self.strict = False
         self.plan = Plan(
@@ -113,6 +114,7 @@ class World:
             plan=self.plan,
             rules=self.rules,
             strict_volumes=self.strict,
+            alarm=self.alarms.append,
             record=lambda review, verdict: self.recorded.append((review, verdict)),
         )
 

@@ -8,11 +8,12 @@ import time
 import pytest
 
 from admission import app as room
-from admission.answer import Answer
-from admission.app import LARGE_BYTES, Limits, webhook_app
+from admission.app import LARGE_BYTES, LARGE_QUEUE, LARGE_WORKERS, Limits, webhook_app
 from admission.decide import denial
 from admission.review import MAX_BYTES, parse_review
 from trustkit import strictjson
+from trustkit.errors import UnavailableError
+from trustkit.programs.answer import Answer
 
 PATIENT = Limits(20.0, 20.0, 2, 2)
 HASTY = Limits(0.05, 5.0, 2, 2)
@@ -91,7 +92,7 @@ ALLOWED = (True, [])
 
 def test_an_answer_in_time_is_the_judges_and_is_recorded_once(world, tools, pod):
     world.recorded = records = Records()
-    app = webhook_app(world.judge(), PATIENT, clock=time.monotonic)
+    app = webhook_app(world.judge(), PATIENT, clock=time.monotonic, alarm=print)
     _, body = asyncio.run(post(app, strictjson.to_bytes(tools.review(pod))))
     assert json.loads(body)["response"]["allowed"] is True
     assert records.said == [ALLOWED]
@@ -108,7 +109,7 @@ def test_a_denial_for_lateness_is_recorded_and_the_verdict_that_nobody_heard_is_
 
     async def late():
         world.rules = slow
-        app = webhook_app(world.judge(), HASTY, clock=time.monotonic)
+        app = webhook_app(world.judge(), HASTY, clock=time.monotonic, alarm=print)
         answer = await post(app, strictjson.to_bytes(tools.review(pod)), f"/{hook}")
         gate.open.set()
         await asyncio.to_thread(records.written.acquire)
@@ -125,7 +126,7 @@ def test_a_verdict_that_is_overtaken_while_it_is_recorded_is_not_the_last_word(w
     world.recorded = records = Records(slow=gate)
 
     async def late():
-        app = webhook_app(world.judge(), Limits(3.0, 20.0, 2, 2), clock=time.monotonic)
+        app = webhook_app(world.judge(), Limits(3.0, 20.0, 2, 2), clock=time.monotonic, alarm=print)
         answer = await post(app, strictjson.to_bytes(tools.review(pod)))
         gate.open.set()
         for _ in range(2):
@@ -145,6 +146,57 @@ def test_what_is_recorded_is_answered_even_when_the_time_ran_out_just_then(world
     assert world.judge().judge(review, "validate", deadline, answer).allowed
     assert answer.overrule(denial("deadline", "late")) is False
     assert answer.late is None
+
+
+class Disk(list):
+    """A record that has no room for an entry of one code, or for any denial."""
+
+    def __init__(self, *full):
+        super().__init__()
+        self.full = set(full)
+
+    def append(self, entry):
+        codes = {violation.code for violation in entry[1].violations}
+        if codes & self.full:
+            raise UnavailableError("record-failed", "no space left on device")
+        super().append(entry)
+
+
+class Overtaken(Answer):
+    """Lateness takes the judge's place at the instant when his verdict was recorded, or before."""
+
+    def __init__(self, late, *, at_once=False):
+        super().__init__()
+        self.denial = late
+        if at_once:
+            self.overrule(late)
+
+    def give(self):
+        self.overrule(self.denial)
+        return super().give()
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_record_whose_last_word_is_not_what_was_answered_raises_an_alarm(world, tools, pod, at_once):
+    """The disk takes the allowance that nobody heard, and not the denial that was answered."""
+    world.recorded = Disk("deadline")
+    review, deadline = world.review(pod), room.deadline_in(20, time.monotonic)
+    answer = Overtaken(denial("deadline", "late"), at_once=at_once)
+    verdict = world.judge().judge(review, "validate", deadline, answer)
+    assert [violation.code for violation in verdict.violations] == ["record-failed"]
+    assert [verdict.allowed for _, verdict in world.recorded] == ([] if at_once else [True])
+    [alarm] = world.alarms
+    assert (alarm.code, alarm.evidence) == ("record-failed", {"uid": review.uid})
+    assert "no space left on device" in alarm.message
+
+
+def test_a_record_that_says_what_was_answered_raises_none(world, tools, pod):
+    review, deadline = world.review(pod), room.deadline_in(20, time.monotonic)
+    late = denial("deadline", "late")
+    for answer in (Answer(), Overtaken(late), Overtaken(late, at_once=True)):
+        world.judge().judge(review, "validate", deadline, answer)
+    assert [verdict.allowed for _, verdict in world.recorded] == [True, True, False, False]
+    assert world.alarms == []
 
 
 def test_who_was_overruled_before_he_began_records_only_that(world, tools, pod):
@@ -175,7 +227,7 @@ def test_a_large_review_keeps_nobody_else_waiting(world, tools, pod, reading):
     small = strictjson.to_bytes(tools.review(pod))
 
     async def crowd():
-        app = webhook_app(world.judge(), PATIENT, clock=time.monotonic)
+        app = webhook_app(world.judge(), PATIENT, clock=time.monotonic, alarm=print)
         large = [asyncio.create_task(post(app, padded(small))) for _ in range(3)]
         await asyncio.to_thread(reading.reached.acquire)
         answered = await post(app, small)
@@ -189,7 +241,7 @@ def test_a_large_review_keeps_nobody_else_waiting(world, tools, pod, reading):
 
 def test_a_review_that_was_not_read_in_time_is_no_answer_that_allows(world, tools, pod, reading):
     async def late():
-        app = webhook_app(world.judge(), HASTY, clock=time.monotonic)
+        app = webhook_app(world.judge(), HASTY, clock=time.monotonic, alarm=print)
         return await post(app, padded(strictjson.to_bytes(tools.review(pod))))
 
     status, body = asyncio.run(late())
@@ -200,16 +252,20 @@ def test_a_review_that_was_not_read_in_time_is_no_answer_that_allows(world, tool
 def test_a_large_review_that_finds_no_place_is_not_read(world, tools, pod, reading):
     large = padded(strictjson.to_bytes(tools.review(pod)))
 
-    async def crowd():
-        app = webhook_app(world.judge(), PATIENT, clock=time.monotonic)
-        held = [asyncio.create_task(post(app, large)) for _ in range(4)]
-        await asyncio.to_thread(reading.reached.acquire)
-        shed = await post(app, large)
-        reading.open.set()
-        return shed, await asyncio.gather(*held)
+    heard = []
 
-    (status, body), held = asyncio.run(crowd())
+    async def crowd():
+        app = webhook_app(world.judge(), PATIENT, clock=time.monotonic, alarm=heard.append)
+        held = [asyncio.create_task(post(app, large)) for _ in range(LARGE_WORKERS + LARGE_QUEUE)]
+        await asyncio.to_thread(reading.reached.acquire)
+        shed, small = await post(app, large), await post(app, strictjson.to_bytes(tools.review(pod)))
+        reading.open.set()
+        return shed, small, await asyncio.gather(*held)
+
+    (status, body), (_, small), held = asyncio.run(crowd())
     assert (status, body[:12]) == (503, b"[overloaded]")
+    assert [error.code for error in heard] == ["overloaded"]
+    assert json.loads(small)["response"]["allowed"]
     assert all(json.loads(body)["response"]["allowed"] for _, body in held)
 
 
@@ -218,13 +274,13 @@ def test_a_large_review_that_finds_no_place_is_not_read(world, tools, pod, readi
     [(padded(b"{}"), 400), (padded(b'{"a": 1, "a": 2}'), 400), (b"[" * (LARGE_BYTES + 1), 413)],
 )
 def test_what_is_large_and_no_review_is_refused_as_what_is_small(world, body, status):
-    app = webhook_app(world.judge(), PATIENT, clock=time.monotonic)
+    app = webhook_app(world.judge(), PATIENT, clock=time.monotonic, alarm=print)
     assert asyncio.run(post(app, body))[0] == status
 
 
 @pytest.mark.parametrize("size", [LARGE_BYTES, LARGE_BYTES + 1, MAX_BYTES])
 def test_verdicts_do_not_depend_on_size(world, tools, pod, size):
-    app = webhook_app(world.judge(), PATIENT, clock=time.monotonic)
+    app = webhook_app(world.judge(), PATIENT, clock=time.monotonic, alarm=print)
     _, body = asyncio.run(post(app, padded(strictjson.to_bytes(tools.review(pod)), size)))
     response = json.loads(body)["response"]
     assert (response["allowed"], response["uid"]) == (True, tools.review(pod)["request"]["uid"])

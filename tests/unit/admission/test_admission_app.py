@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from admission.app import BUDGET_BYTES, LARGE_WORKERS, Limits, health_app, webhook_app
+from admission import app as room
+from admission.app import BUDGET_BYTES, LARGE_BYTES, LARGE_WORKERS, Limits, health_app, webhook_app
 from admission.decide import Verdict, denial
 from admission.review import MAX_BYTES
 from trustkit import strictjson
@@ -37,7 +38,9 @@ def judge():
     return Judge()
 
 
-async def post(app, chunks, path="/mutate", content_type=b"application/json", query=b"", method="POST"):
+async def post(
+    app, chunks, path="/mutate", content_type=b"application/json", query=b"", method="POST", headers=()
+):
     sent = []
     pending = [*chunks]
 
@@ -53,7 +56,7 @@ async def post(app, chunks, path="/mutate", content_type=b"application/json", qu
     scope = {
         "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "path": path,
         "raw_path": path.encode(), "query_string": query, "root_path": "", "scheme": "https",
-        "headers": [(b"content-type", content_type)], "client": None, "server": None,
+        "headers": [(b"content-type", content_type), *headers], "client": None, "server": None,
     }  # fmt: skip
     await app(scope, receive, send)
     return sent[0]["status"], b"".join(message.get("body", b"") for message in sent[1:])
@@ -69,7 +72,7 @@ def raw(tools):
 
 
 def test_allowed_and_denied(judge, raw):
-    app = webhook_app(judge, LIMITS, clock=time.monotonic)
+    app = webhook_app(judge, LIMITS, clock=time.monotonic, alarm=print)
     status, body = ask(app, raw)
     assert (status, json.loads(body)["response"]["allowed"]) == (200, True)
     status, body = ask(app, raw, path="/validate")
@@ -95,12 +98,12 @@ def test_allowed_and_denied(judge, raw):
     ],
 )
 def test_what_is_no_request_is_never_a_200(judge, chunks, more, status):
-    assert ask(webhook_app(judge, LIMITS, clock=time.monotonic), *chunks, **more)[0] == status
+    assert ask(webhook_app(judge, LIMITS, clock=time.monotonic, alarm=print), *chunks, **more)[0] == status
 
 
 def test_a_body_that_never_ends_times_out(judge):
     limits = Limits(4.5, 0.05, 2, 2)
-    assert ask(webhook_app(judge, limits, clock=time.monotonic), b"forever")[0] == 408
+    assert ask(webhook_app(judge, limits, clock=time.monotonic, alarm=print), b"forever")[0] == 408
 
 
 @pytest.mark.parametrize(
@@ -109,13 +112,13 @@ def test_a_body_that_never_ends_times_out(judge):
      (b"timeout=x", 4.5), (b"timeout=-5s", 0.5), (b"timeout=nan", 4.5), (b"timeout=" + b"9" * 99, 0.5)],
 )  # fmt: skip
 def test_our_deadline_is_below_the_api_servers(judge, raw, query, most):
-    ask(webhook_app(judge, LIMITS, clock=time.monotonic), raw, query=query)
+    ask(webhook_app(judge, LIMITS, clock=time.monotonic, alarm=print), raw, query=query)
     assert most - 0.2 <= judge.deadlines[0] <= most
 
 
 def test_late_is_denied(judge, raw):
     judge.gate.clear()
-    _, body = ask(webhook_app(judge, Limits(0.05, 5, 1, 1), clock=time.monotonic), raw)
+    _, body = ask(webhook_app(judge, Limits(0.05, 5, 1, 1), clock=time.monotonic, alarm=print), raw)
     judge.gate.set()
     assert "[deadline]" in json.loads(body)["response"]["status"]["message"]
 
@@ -124,7 +127,7 @@ def test_a_full_queue_is_denied_at_once_and_frees_itself(judge, raw):
     judge.gate.clear()
 
     async def crowd():
-        app = webhook_app(judge, LIMITS, clock=time.monotonic)
+        app = webhook_app(judge, LIMITS, clock=time.monotonic, alarm=print)
         held = [asyncio.create_task(post(app, [raw])) for _ in range(4)]
         for _ in range(LIMITS.workers):
             await asyncio.to_thread(judge.started.acquire)
@@ -144,13 +147,36 @@ def test_a_full_queue_is_denied_at_once_and_frees_itself(judge, raw):
     assert all(json.loads(body)["response"]["allowed"] for _, body in [*answered, after])
 
 
+def test_who_is_turned_away_is_counted_and_told_at_once(judge, raw):
+    """No record is written of them, so somebody must hear of it: one line, and the rest in a minute."""
+    judge.gate.clear()
+    heard = []
+
+    async def crowd():
+        app = webhook_app(judge, LIMITS, clock=time.monotonic, alarm=heard.append)
+        held = [asyncio.create_task(post(app, [raw])) for _ in range(4)]
+        for _ in range(LIMITS.workers):
+            await asyncio.to_thread(judge.started.acquire)
+        for _ in range(20):
+            await post(app, [raw])
+        judge.gate.set()
+        await asyncio.gather(*held)
+
+    asyncio.run(crowd())
+    [line] = heard
+    assert (line.code, line.evidence) == ("overloaded", {"count": 1})
+    assert line.message.startswith("too many reviews at once: 1 were denied unjudged")
+
+
 def test_bodies_in_flight_share_a_budget(judge, raw):
     """Thousands of large bodies at once are an HTTP error, not memory; what is done makes room again."""
     judge.gate.clear()
     large = [raw + b" " * (MAX_BYTES - len(raw))]
 
+    heard = []
+
     async def crowd():
-        app = webhook_app(judge, Limits(20, 20, 2, 100), clock=time.monotonic)
+        app = webhook_app(judge, Limits(20, 20, 2, 100), clock=time.monotonic, alarm=heard.append)
         held = [asyncio.create_task(post(app, large)) for _ in range(BUDGET_BYTES // MAX_BYTES)]
         for _ in range(LARGE_WORKERS):
             await asyncio.to_thread(judge.started.acquire)
@@ -163,12 +189,68 @@ def test_bodies_in_flight_share_a_budget(judge, raw):
 
     (status, body), answered, after = asyncio.run(crowd())
     assert (status, body.startswith(b"[overloaded]")) == (503, True)
+    assert [error.code for error in heard] == ["overloaded"]
     assert all(json.loads(body)["response"]["allowed"] for _, body in [*answered, after])
+
+
+def says(raw):
+    return [(b"content-length", str(len(raw)).encode())]
+
+
+@pytest.mark.parametrize(
+    ("headers", "served"),
+    [
+        (says, True),
+        (lambda _: [], False),
+        (lambda _: [(b"content-length", b"x")], False),
+        (lambda _: [(b"content-length", b"9" * 99)], False),
+        (lambda raw: [*says(raw), (b"transfer-encoding", b"chunked")], False),
+    ],
+    ids=["small", "silent", "no number", "huge", "chunked, whatever it says"],
+)
+def test_large_bodies_leave_room_for_those_that_say_they_are_small(judge, raw, headers, served, monkeypatch):
+    """The server holds a body to its content-length; what has none is counted among the large."""
+    judge.gate.clear()
+    large = raw + b" " * (LARGE_BYTES + 1 - len(raw))
+    monkeypatch.setattr(room, "BUDGET_BYTES", 2 * len(large))
+
+    async def crowd():
+        app = webhook_app(judge, Limits(20, 20, 2, 2), clock=time.monotonic, alarm=print)
+        held = [asyncio.create_task(post(app, [large], headers=says(large))) for _ in range(2)]
+        await asyncio.to_thread(judge.started.acquire)
+        asked = asyncio.create_task(post(app, [raw], headers=headers(raw)))
+        if served:
+            await asyncio.to_thread(judge.started.acquire)
+        else:
+            await asked
+        judge.gate.set()
+        await asyncio.gather(*held)
+        return await asked
+
+    status, body = asyncio.run(crowd())
+    assert (status, body.startswith(b"[overloaded]")) == ((200, False) if served else (503, True))
+
+
+def test_those_that_say_they_are_small_share_a_budget_too(judge, raw, monkeypatch):
+    monkeypatch.setattr(room, "SMALL_BUDGET_BYTES", len(raw))
+    judge.gate.clear()
+
+    async def crowd():
+        app = webhook_app(judge, LIMITS, clock=time.monotonic, alarm=print)
+        held = asyncio.create_task(post(app, [raw], headers=says(raw)))
+        await asyncio.to_thread(judge.started.acquire)
+        shed = await post(app, [raw], headers=says(raw))
+        judge.gate.set()
+        return shed, await held, await post(app, [raw], headers=says(raw))
+
+    (status, body), *served = asyncio.run(crowd())
+    assert (status, body.startswith(b"[overloaded]")) == (503, True)
+    assert [status for status, _ in served] == [200, 200]
 
 
 def test_what_was_refused_or_late_makes_room_as_well(judge, raw):
     async def many():
-        app = webhook_app(judge, Limits(2.0, 20, 1, 1), clock=time.monotonic)
+        app = webhook_app(judge, Limits(2.0, 20, 1, 1), clock=time.monotonic, alarm=print)
         for _ in range(12):
             assert (await post(app, [b"{" + b" " * (MAX_BYTES - 1)]))[0] == 400
             assert (await post(app, [b" " * MAX_BYTES, b" "]))[0] == 413
@@ -187,13 +269,13 @@ def test_a_judge_that_fails_is_no_answer_that_allows(raw):
         def judge(self, review, hook, deadline, answer):
             raise RuntimeError("secret")
 
-    status, body = ask(webhook_app(Broken(), LIMITS, clock=time.monotonic), raw)
+    status, body = ask(webhook_app(Broken(), LIMITS, clock=time.monotonic, alarm=print), raw)
     assert (status, body) == (500, b"[internal-error] the webhook failed with RuntimeError\n")
 
 
 def test_every_answer_bears_the_uid_of_its_request(judge, tools):
     async def many():
-        app = webhook_app(judge, Limits(4.5, 5, 8, 100), clock=time.monotonic)
+        app = webhook_app(judge, Limits(4.5, 5, 8, 100), clock=time.monotonic, alarm=print)
         uids = [f"uid-{n}" for n in range(60)]
         bodies = [strictjson.to_bytes(tools.review(tools.pod(), uid=uid)) for uid in uids]
         return uids, await asyncio.gather(*(post(app, [body]) for body in bodies))

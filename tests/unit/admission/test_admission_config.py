@@ -189,7 +189,8 @@ def test_operator_volumes_are_completed_as_the_api_server_stores_them():
     assert found[0]["configMap"] == {"name": "x", "defaultMode": 420}
     assert found[1]["hostPath"] == {"path": "/run/spire", "type": ""}
     assert found[2]["csi"] == {"driver": "csi.spiffe.io"}
-    assert found[3]["projected"]["sources"] == [{"serviceAccountToken": {"audience": "trustkit"}}]
+    [token] = found[3]["projected"]["sources"]
+    assert token == {"serviceAccountToken": {"audience": "trustkit", "expirationSeconds": 3600}}
 
 
 def test_host_and_port():

@@ -6,7 +6,7 @@ import dataclasses
 import pytest
 
 from admission.evidence import remedy_for
-from admission.lending import lent_by
+from admission.lending import lent_by, overlap
 
 OURS = {
     "csi": {"driver": "csi.spiffe.io", "readOnly": True},
@@ -73,6 +73,9 @@ BORROWED = {
     "writable": mount(csi={"driver": "csi.spiffe.io"}),
     "in other letters": mount(csi={"driver": "CSI.SPIFFE.io"}),
     "the agent's socket itself": mount(hostPath={"path": "/run/spire/agent-sockets", "type": "Directory"}),
+    "the socket by the link of the node": mount(hostPath={"path": "/var/run/spire/agent-sockets"}),
+    "that by dots": mount(hostPath={"path": "/var/./run/../run/spire"}),
+    "all that the link leads to": mount(hostPath={"path": "/var/run"}),
     "a folder above the socket": mount(hostPath={"path": "/run"}),
     "the socket by a relative path": mount(hostPath={"path": "run/spire"}),
     "the Secret": mount(secret={"secretName": "svid"}),
@@ -172,6 +175,24 @@ ALLOWED = {
 def test_what_is_somebody_elses_is_borne(world, admitted, change):
     change(admitted)
     assert "identity-shared" not in codes(world.ask(admitted, "validate"))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "meet"),
+    [
+        ("/var/run/spire", "/run/spire", True),
+        ("/run", "/var/run/spire", True),
+        ("/var/run/spire/x", "/run/spire", True),
+        ("/var", "/var/run/spire", True),  # where /var/run is a folder of its own
+        ("/var", "/run/spire", False),
+        ("/var/runner", "/run", False),
+        ("/var/run", "/var/runner", False),
+        ("/var/lib", "/lib", False),
+        ("/srv/var/run", "/run", False),
+    ],
+)
+def test_var_run_is_run(one, other, meet):
+    assert overlap(one, other) is overlap(other, one) is meet
 
 
 def test_a_driver_that_is_not_ours_guards_no_folders(world):

@@ -99,6 +99,14 @@ ALTERED = {
     "a device": lambda p: app(p).update(
         volumeDevices=[{"name": volume(p, "model")["name"], "devicePath": "/d"}]
     ),
+    "a variable from a file of the model": lambda p: app(p).update(
+        env=[
+            {"name": "K", "valueFrom": {"fileKeyRef": {"volumeName": volume(p, "model")["name"], "key": "k"}}}
+        ]
+    ),
+    "a variable of a volume of ours that is not there": lambda p: p["spec"]["initContainers"].append(
+        {"name": "w", "env": [{"valueFrom": {"fileKeyRef": {"volumeName": "trustkit-x"}}}]}
+    ),
     "a stolen SVID": lambda p: app(p)["volumeMounts"].append(
         {"name": "trustkit-svid", "mountPath": "/s", "readOnly": True}
     ),
@@ -117,6 +125,10 @@ ALTERED = {
     "a dotted mount over it": lambda p: app(p)["volumeMounts"].append(
         {"name": "x", "mountPath": "/a/.." + app(p)["args"][1]}
     ),
+}
+
+
+REACHED = {
     "a shared process namespace": lambda p: p["spec"].update(shareProcessNamespace=True),
     "the host's processes": lambda p: p["spec"].update(hostPID=True),
     "a container attached to its processes": lambda p: p["spec"].update(
@@ -135,10 +147,6 @@ ALTERED = {
     "the node's processes": lambda p: p["spec"]["volumes"].append(
         {"name": "x", "hostPath": {"path": "/proc/1/root"}}
     ),
-}
-
-
-ALTERED |= {
     "privileges beside it": lambda p: app(p).update(securityContext={"privileged": True}),
     "the power to mount": lambda p: app(p).update(securityContext={"capabilities": {"add": ["SYS_ADMIN"]}}),
     "that power by its other name": lambda p: app(p).update(
@@ -149,6 +157,22 @@ ALTERED |= {
     "the runtime's socket": lambda p: p["spec"]["volumes"].append(
         {"name": "s", "hostPath": {"path": "/run/containerd/containerd.sock"}}
     ),
+    "the runtime's socket by another way": lambda p: p["spec"]["volumes"].append(
+        {"name": "s", "hostPath": {"path": "/var/run/containerd/containerd.sock"}}
+    ),
+    "the socket of docker": lambda p: p["spec"]["volumes"].append(
+        {"name": "s", "hostPath": {"path": "/run/docker.sock"}}
+    ),
+    "that by another way": lambda p: p["spec"]["volumes"].append(
+        {"name": "s", "hostPath": {"path": "/var/./run//docker.sock"}}
+    ),
+    "the socket of another runtime": lambda p: p["spec"]["volumes"].append(
+        {"name": "s", "hostPath": {"path": "/var/run/crio"}}
+    ),
+    "all sockets": lambda p: p["spec"]["volumes"].append({"name": "s", "hostPath": {"path": "/var/run"}}),
+    "a debugger": lambda p: p["spec"].update(
+        ephemeralContainers=[{"name": "e", "securityContext": {"capabilities": {"add": ["SYS_PTRACE"]}}}]
+    ),
 }
 
 
@@ -158,15 +182,32 @@ def _replace(entry, **source):
     entry.update(source)
 
 
-@pytest.mark.parametrize("change", ALTERED.values(), ids=ALTERED.keys())
 @pytest.mark.parametrize("hook", ["mutate", "validate"])
-def test_altered(world, admitted, change, hook):
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [(change, "sidecar-altered") for change in ALTERED.values()]
+    + [(change, "sidecar-reachable") for change in REACHED.values()],
+    ids=[*ALTERED, *REACHED],
+)
+def test_altered(world, admitted, change, code, hook):
     assert world.ask(admitted, hook).allowed
     change(admitted)
     verdict = world.ask(admitted, hook)
     assert not verdict.allowed
-    assert "sidecar-altered" in codes(verdict)
+    assert code in codes(verdict)
+    assert {violation.remedy for violation in verdict.violations if violation.code == code} == {
+        remedy_for(code)
+    }
+    assert remedy_for(code) != remedy_for("no-such-code")
     assert verdict.patch == ()
+
+
+def test_who_debugs_is_told_how(world, admitted):
+    """As `kubectl debug` does it by default: with the capability to trace."""
+    REACHED["a debugger"](admitted)
+    [violation] = world.ask(admitted, "validate").violations
+    assert violation.code == "sidecar-reachable"
+    assert "--profile=baseline" in violation.remedy
 
 
 def early(pod, **members):

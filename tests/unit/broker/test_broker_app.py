@@ -68,10 +68,12 @@ class Stub:
             raise UnavailableError("record-failed", "m")
         return next(self.more)
 
-    def release(self, peer, body, deadline):
+    def release(self, peer, body, deadline, answer):
         self.asked.append((peer, body, deadline.left))
         self.started.release()
         assert self.gate.wait(20)
+        if answer.give() is not None:
+            raise answer.late
         if self.raises is not None:
             raise self.raises
         return b'{"answer":true}'

@@ -1,6 +1,7 @@
 """The program: check-config, serve, exit codes, one line or one document on every outcome."""
 
 import base64
+import contextlib
 import json
 import signal
 import subprocess
@@ -313,6 +314,26 @@ def test_refusals_over_the_wire(estate, broker_process, sent, status, code):
     found, headers, body = estate.post(broker_process[1], "/sidecar", sent.pop("body"), **sent)
     assert (found, json.loads(body)["code"]) == (status, code)
     assert headers["content-type"] == "application/json"
+
+
+def test_who_gets_nothing_here_gets_no_second_answer(estate, broker_process):
+    """Three requests at once: a stranger is told once, and so is who asks for what is not here."""
+    _, address = broker_process
+    ask = HEAD % 2 + b"{}"
+    for path, sent, status, count in (
+        ("/stranger", ask, b"403", 1),
+        ("/sidecar", ask.replace(b"/v1/release", b"/metrics"), b"404", 1),
+        ("/sidecar", ask, b"400", 3),
+    ):
+        with estate.connection(address, path) as tls:
+            tls.sendall(sent * 3)
+            got = b""
+            tls.settimeout(3)
+            with contextlib.suppress(OSError):
+                while got.count(b"HTTP/1.1 ") < 3 and (piece := tls.recv(65536)):
+                    got += piece
+        assert got.count(b"HTTP/1.1 " + status) == got.count(b"HTTP/1.1 ") == count
+        assert got.lower().count(b"connection: close") == (1 if count == 1 else 0)
 
 
 def test_a_request_that_claims_too_much_is_refused_before_it_is_sent(estate, broker_process):

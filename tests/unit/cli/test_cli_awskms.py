@@ -171,10 +171,55 @@ def test_shredding_has_the_key_deleted_and_records_both(cli, world, kms, ours, s
     assert deletion == {**named(arn), "name": arn, "state": "PendingDeletion", "time": deletion["time"]}
     assert not (sealed_to_kms / "recipients.json").exists()
     again = cli(*words, "--json").document
-    assert (again["before"], again["deletions"][0]["name"]) == (True, arn)
+    assert (again["before"], again["deletions"][0]["name"], again["recorded"]) == (True, arn, [])
+    assert [operation for operation, _, _ in kms.requests[-2:]] == ["ScheduleKeyDeletion", "DescribeKey"]
     assert (sealed_to_kms / "shredded.json").read_bytes() == raw
     ran = cli("shred", sealed_to_kms, "--delete-key", kms.name(kms.create_key()))
     assert (ran.status, ran.code) == (2, "not-a-recipient")
+
+
+def test_what_a_record_says_is_no_answer_of_the_service(cli, kms, ours, sealed_to_kms):
+    """Its owner took the deletion back, or somebody wrote the record: the service knows."""
+    arn, name = ours
+    assert cli("shred", sealed_to_kms, "--delete-key", name).status == 0
+    kms.key(arn).key_state = "Enabled"
+    kms.heal()
+    ran = cli("shred", sealed_to_kms)
+    assert kms.requests == []
+    assert f"recorded before  {arn}, " in ran.out
+    assert "not asked now" in ran.out
+    assert "to be deleted" not in ran.out
+    assert "signed by nobody" in ran.err
+    found = cli("shred", sealed_to_kms, "--json").document
+    assert (found["deletions"], found["recorded"][0]["name"]) == ([], arn)
+    ran = cli("shred", sealed_to_kms, "--delete-key", name)
+    assert ran.status == 0
+    assert f"to be deleted  {arn}, " in ran.out
+    assert kms.key(arn).key_state == "PendingDeletion"
+
+
+def test_a_record_that_cannot_be_read_is_told(cli, sealed):
+    (sealed / "shredded.json").write_text("{}")
+    ran = cli("shred", sealed)
+    assert ran.status == 0
+    assert "shredded.json of a run before could not be read" in ran.err
+    assert "could not be read" not in cli("shred", sealed).err
+
+
+def test_the_second_that_is_refused_tells_of_the_first(
+    cli, world, kms, fault, tmp_path, seal_words, snapshot
+):
+    arns = [kms.create_key(), kms.create_key()]
+    words = list(seal_words(world, world.model, tmp_path / "folder"))
+    assert cli(*words, *(word for arn in arns for word in ("--recipient", kms.name(arn)))).status == 0
+    before = snapshot(tmp_path / "folder")
+    kms.faults = [None, fault.refusal("AccessDeniedException")]
+    words = [word for arn in arns for word in ("--delete-key", kms.name(arn))]
+    ran = cli("shred", tmp_path / "folder", *words, "--json")
+    assert (ran.status, ran.document["code"]) == (1, "kms-denied")
+    assert f"already scheduled for deletion: {arns[0]}" in ran.document["message"]
+    assert [kms.key(arn).key_state for arn in arns] == ["PendingDeletion", "Enabled"]
+    assert snapshot(tmp_path / "folder") == before
 
 
 def test_days_that_are_not_said_are_thirty(cli, kms, ours, sealed_to_kms):

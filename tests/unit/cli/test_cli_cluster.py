@@ -50,7 +50,7 @@ def there(bucket):
 
 @pytest.fixture
 def asked(farm, keys, there):
-    """The words that sign and verify the store on the cluster."""
+    """The words that sign and verify a store on the cluster."""
     farm.ready()
     cluster = ("--cluster", farm.address)
 
@@ -61,16 +61,20 @@ def asked(farm, keys, there):
     return words
 
 
-def test_a_store_and_a_folder_are_signed_alike_and_verify_each_other(cli, asked, here, tmp_path):
+@pytest.mark.parametrize("kind", ["bucket", "cloud"])
+def test_a_store_and_a_folder_are_signed_alike_and_verify_each_other(
+    kind, cli, asked, here, tmp_path, request
+):
     """By processes on a cluster, of objects and of the same files on the disk they share; and by us alone."""
+    there = request.getfixturevalue(kind).fill("cli/model", FILES)
     bundles = {name: tmp_path / f"{name}.sig" for name in ("store", "shared", "alone")}
-    ran = cli(*asked("sign", bundles["store"], "--json"))
+    ran = cli(*asked("sign", bundles["store"], "--json", place=there))
     assert (ran.status, ran.document["files"]) == (0, 3), ran.err
     assert ran.document["bytes"] == sum(map(len, FILES.values()))
     assert cli(*asked("sign", bundles["shared"], place=here)).status == 0
     assert cli(*asked("sign", bundles["alone"], place=here)[:-2]).status == 0
     assert len({payload(bundle) for bundle in bundles.values()}) == 1
-    assert cli(*asked("verify", bundles["alone"])).status == 0
+    assert cli(*asked("verify", bundles["alone"], place=there)).status == 0
     assert cli(*asked("verify", bundles["store"], place=here)).status == 0
     assert cli(*asked("verify", bundles["store"], place=here)[:-2]).status == 0
 
@@ -147,7 +151,8 @@ def test_adding_is_done_here(cli, keys, here):
 
 
 @pytest.mark.parametrize(
-    ("place", "code"), [("gs://models/m", "bad-address"), ("s3://models//m", "bad-address")]
+    ("place", "code"),
+    [("az://models/m", "bad-address"), ("s3://models//m", "bad-address"), ("gs://M/m", "bad-address")],
 )
 def test_other_addresses_are_named(place, code, cli, asked, tmp_path):
     ran = cli(*asked("sign", tmp_path / "sig", place=place))
@@ -161,12 +166,32 @@ def test_a_path_that_looks_like_an_address_is_written_otherwise(cli, keys, tmp_p
     assert cli("sign", "./s3://models", "--key", keys / "author.pem").status == 0
 
 
-@pytest.mark.parametrize(("missing", "place"), [("distributed", None), ("s3fs", "s3://models/m")])
-def test_without_the_extra_one_line_names_it(missing, place, cli, asked, here, tmp_path, monkeypatch):
+def test_a_path_may_be_written_as_an_address(cli, keys, tmp_path):
+    """What is signed by the one is verified by the other; no cluster and no bundle is asked for."""
+    (model := tmp_path / "a model").mkdir()
+    (model / "x").write_bytes(b"x")
+    address = f"file://{tmp_path}/a%20model"
+    assert cli("sign", address, "--key", keys / "author.pem").status == 0
+    assert cli("verify", model, "--key", keys / "author.pem.pub").status == 0
+    assert cli("verify", address, "--key", keys / "author.pem.pub").status == 0
+    ran = cli("verify", f"file://elsewhere{tmp_path}", "--key", keys / "author.pem.pub")
+    assert (ran.status, ran.code) == (2, "bad-arguments")
+    assert "names no file here" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("missing", "place", "extras"),
+    [
+        ("distributed", None, "dask"),
+        ("s3fs", "s3://models/m", "dask"),
+        ("gcsfs.core", "gs://models/m", "dask,gs"),
+    ],
+)
+def test_without_the_extra_one_line_names_it(missing, place, extras, cli, asked, here, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, missing, None)
     ran = cli(*asked("sign", tmp_path / "sig", "--json", place=place or here))
     assert (ran.status, ran.document["code"]) == (2, "extra-needed")
-    assert ran.err.splitlines()[-1].endswith("install model-trustkit[dask] [extra-needed]")
+    assert ran.err.splitlines()[-1].endswith(f"install model-trustkit[{extras}] [extra-needed]")
     assert ran.document["evidence"] == {"module": missing}
 
 

@@ -81,6 +81,7 @@ def test_help_answers_whatever_else_is_wrong(cli, name):
         "key public",
         "verify",
         "policy check",
+        "check",
     }
 
 

@@ -153,6 +153,13 @@ def test_inspecting_a_public_key(cli, world):
         assert document["fingerprint"].startswith("sha256:")
 
 
+def test_a_public_key_tells_the_hint_that_bundles_carry(cli, world):
+    hint = claims(cli("inspect", world.model / "model.sig", "--json"))["key_hint"]
+    assert claims(cli("inspect", world.public(world.author), "--json"))["key_hint"] == hint
+    assert hint in unverified(cli("inspect", world.public(world.author)))
+    assert claims(cli("inspect", world.public(world.opener), "--json"))["key_hint"] is None
+
+
 def test_inspecting_a_public_key_of_no_use(cli, tmp_path):
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey

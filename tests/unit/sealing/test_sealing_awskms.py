@@ -3,7 +3,8 @@
 import dataclasses
 import json
 import re
-from datetime import UTC, datetime
+import time
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
@@ -135,6 +136,9 @@ def test_a_key_is_named_by_its_arn_and_perhaps_an_endpoint(name, region, endpoin
         f"awskms:///{ARN}\n",
         f"awskms:///{ARN.upper()}",
         f"awskms:///{ARN.replace('kms', 's3')}",
+        f"awskms:///{ARN.replace('aws:', 'aws-iso:')}",
+        f"awskms:///{ARN.replace('aws:', 'aws-other:')}",
+        f"awskms:///{ARN.replace('eu-west', 'eu-' + 'w' * 17)}",
         f"awskms:///{ARN.replace('eu-west-1', '')}",
         f"awskms:///{ARN.replace('eu-west-1', 'evil.example/')}",
         f"awskms:///{ARN.replace('111122223333', '1')}",
@@ -151,7 +155,7 @@ def test_a_key_is_named_by_its_arn_and_perhaps_an_endpoint(name, region, endpoin
 )
 def test_whatever_is_no_arn_of_a_key_is_refused(name):
     error = refused(UsageError, "bad-kms-key", lambda: parse_key(name))
-    assert "describe-key" in error.message
+    assert "describe-key" in error.message or "is not known here" in error.message
 
 
 # Both sides against the service
@@ -223,6 +227,43 @@ def test_one_document_for_a_service_and_a_key_pair(kms, ours, connect):
     assert recipients_of(left) == (("awskms", digest_of(ours.encode())),)
 
 
+@pytest.mark.parametrize(
+    "said", ["NotFoundException", "InvalidKeyUsageException", "AccessDeniedException", "ThrottlingException"]
+)
+def test_whatever_a_service_says_the_next_opener_is_asked(said):
+    private, public = generate_opener("x25519", passphrase=None)
+    pair, opener = recipient_from_pem(public), opener_from_pem(private, passphrase=None)
+    theirs = KmsRecipient(KEY, Service({"KeyId": ARN, "CiphertextBlob": b"x"}))
+    document, answer = wrap_document(dek(), CONTEXT, [theirs, pair]), refusal(said, KEY)
+    with unwrap_document(document, CONTEXT, [KmsOpener(KEY, Service(answer)), opener]) as found:
+        assert found.key == SECRET
+
+
+UNASKED, UNANSWERED = refusal("NotFoundException", KEY), refusal("ThrottlingException", KEY)
+REFUSED = refusal("AccessDeniedException", KEY)
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [
+        ([REFUSED, UNASKED], UNASKED),
+        ([UNASKED, REFUSED], UNASKED),
+        ([UNASKED, UNANSWERED], UNANSWERED),
+        ([UNANSWERED, UNASKED], UNANSWERED),
+        ([UNANSWERED, REFUSED], UNANSWERED),
+        ([REFUSED], REFUSED),
+        ([UNASKED], UNASKED),
+    ],
+)
+def test_where_none_opens_what_was_not_told_outranks_a_no(answers, expected):
+    keys = [KmsKey(f"{ARN[:-1]}{number}", "eu-west-1") for number in range(len(answers))]
+    wrapped = {("awskms", key.key_id): b"x" for key in keys}
+    openers = [KmsOpener(key, Service(answer)) for key, answer in zip(keys, answers, strict=True)]
+    with pytest.raises(type(expected)) as caught:
+        unwrap_document(wraps_to_bytes(DEK_ID, wrapped), CONTEXT, openers)
+    assert caught.value is expected
+
+
 def test_a_wrapped_key_of_another_publisher_opens_nothing_in_a_descriptor_of_ones_own(kms, ours, connect):
     """The service authenticates the publisher, so a stolen wrap dressed anew stays shut."""
     document = wrap_document(dek(), CONTEXT, [KmsRecipient(*connect(ours))])
@@ -268,7 +309,7 @@ def test_a_key_for_something_else_and_a_key_that_is_not_there(kms, connect):
 
 
 def test_deletion_is_asked_for_once_and_twice_is_once(kms, ours, connect):
-    destroyer = KmsDestroyer(*connect(ours))
+    destroyer = KmsDestroyer(*connect(ours), now=time.time)
     first = destroyer.schedule_deletion(7)
     assert (first.kind, first.key_id, first.name) == ("awskms", digest_of(ours.encode()), ours)
     assert first.state == kms.key(ours).key_state == "PendingDeletion"
@@ -284,7 +325,7 @@ def test_deletion_is_asked_for_once_and_twice_is_once(kms, ours, connect):
 
 def test_a_key_that_cannot_be_deleted_now_is_no_deleted_key(kms, ours, connect):
     kms.key(ours).key_state = "PendingImport"
-    destroyer = KmsDestroyer(*connect(ours))
+    destroyer = KmsDestroyer(*connect(ours), now=time.time)
     refused(DeniedError, "kms-key-disabled", lambda: destroyer.schedule_deletion(7))
     kms.key(ours).key_state = "Enabled"
     assert destroyer.schedule_deletion(7).state == "PendingDeletion"
@@ -332,6 +373,7 @@ def test_an_answer_that_unwraps_nothing_is_refused(answer):
     refused(UnavailableError, "bad-kms-answer", lambda: opener.unwrap(b"x", INFO))
 
 
+DAY = 86_400
 LATER = datetime(2027, 1, 15, 8, tzinfo=UTC)
 
 
@@ -371,7 +413,7 @@ LATER = datetime(2027, 1, 15, 8, tzinfo=UTC)
 )
 def test_what_the_service_says_of_a_deletion(answers, found):
     service = Service(*answers)
-    destroyer = KmsDestroyer(KEY, service)
+    destroyer = KmsDestroyer(KEY, service, now=lambda: 1_800_000_000 - 7 * DAY)
     if isinstance(found, str):
         with pytest.raises(TrustkitError) as caught:
             destroyer.schedule_deletion(7)
@@ -381,6 +423,31 @@ def test_what_the_service_says_of_a_deletion(answers, found):
         assert (deletion.name, deletion.key_id, deletion.at) == (ARN, KEY.key_id, found)
         assert isinstance(deletion, Deletion)
     assert service.answers == []
+
+
+@pytest.mark.parametrize(
+    ("date", "days"),
+    [
+        (LATER, 0),
+        (LATER, 31),
+        (LATER, -1),
+        (LATER, 31.001),
+        (LATER, -1.001),
+        (datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC), 7),
+        (datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14))), 7),
+        (datetime(1, 1, 1), 7),  # noqa: DTZ001 - as a service that is broken gives it
+        (datetime.fromtimestamp(1, UTC), 7),
+    ],
+)
+def test_a_date_on_which_no_key_is_deleted_is_no_answer(date, days):
+    """At most 31 days ahead; a key stays for up to a day after its date."""
+    answer = {"KeyId": ARN, "KeyState": "PendingDeletion", "DeletionDate": date}
+    destroyer = KmsDestroyer(KEY, Service(answer), now=lambda: 1_800_000_000 - days * DAY)
+    if date == LATER and -1 <= days <= 31:
+        assert destroyer.schedule_deletion(7).at == 1_800_000_000
+    else:
+        error = refused(UnavailableError, "bad-kms-answer", lambda: destroyer.schedule_deletion(7))
+        assert "is not known" in error.message
 
 
 # Refusals
@@ -422,8 +489,8 @@ def test_a_code_that_is_none_is_not_repeated(said):
 
 
 def test_nothing_shows_a_secret():
-    for party in (KmsRecipient, KmsOpener, KmsDestroyer):
-        assert re.fullmatch(rf"<{party.__name__} {ARN}>", repr(party(KEY, Service())))
+    for party, more in ((KmsRecipient, {}), (KmsOpener, {}), (KmsDestroyer, {"now": time.time})):
+        assert re.fullmatch(rf"<{party.__name__} {ARN}>", repr(party(KEY, Service(), **more)))
 
 
 @pytest.mark.parametrize(

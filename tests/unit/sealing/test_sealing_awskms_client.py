@@ -1,18 +1,22 @@
 """The client of AWS KMS against a server that fails in every way: bounded, silent, never by plain HTTP."""
 
+import contextlib
 import json
 import logging
+import socket
 import subprocess
 import sys
 import threading
+import time
 import traceback
 
 import pytest
 
 from trustkit.errors import DeniedError, SealError, UnavailableError, UsageError
 from trustkit.sealing import awskms_client
-from trustkit.sealing.awskms import KmsOpener, KmsRecipient, parse_key
-from trustkit.sealing.awskms_client import ATTEMPTS, MAX_ANSWER_BYTES, KmsClient
+from trustkit.sealing.awskms import KmsDestroyer, KmsOpener, KmsRecipient, parse_key
+from trustkit.sealing.awskms_client import ATTEMPTS, KmsClient
+from trustkit.sealing.awskms_wire import MAX_ANSWER_BYTES, Sockets
 from trustkit.sealing.keys import Dek
 
 INFO = b'{"format":"trustkit.dev/wrap/v1","line":"acme/tiny"}'
@@ -91,6 +95,44 @@ def test_no_credentials_and_credentials_that_are_half(kms, key, monkeypatch):
     assert kms.requests == []
 
 
+@pytest.mark.parametrize("process", ["/nowhere/at/all", "echo text", "echo [1]", "echo 5", "false", '""'])
+def test_a_process_that_gives_no_credentials(kms, key, monkeypatch, tmp_path, process):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name)
+    (tmp_path / "config").write_text(f"[default]\ncredential_process = {process}\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    refused(UsageError, "no-credentials", lambda: wrap(key))
+    assert kms.requests == []
+
+
+@pytest.mark.parametrize(
+    "text", [b"[[[ \xff", b"[default]\nregion = \xff\n", b"[default]\naws_access_key_id = A\n"]
+)
+def test_settings_that_cannot_be_read_are_no_answer_of_the_service(kms, key, monkeypatch, tmp_path, text):
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    (tmp_path / "config").write_bytes(text)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    refused(UsageError, "no-credentials", lambda: wrap(key))
+    assert kms.requests == []
+
+
+def test_credentials_are_renewed_before_the_service_is_asked(kms, key, monkeypatch, tmp_path):
+    """A process that has become silent says nothing of the service."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name)
+    answer = {"Version": 1, "AccessKeyId": "A", "SecretAccessKey": "B", "Expiration": "2001-01-01T00:00:00Z"}
+    (tmp_path / "answer").write_text(json.dumps({**answer, "Expiration": "2999-01-01T00:00:00Z"}))
+    (tmp_path / "config").write_text(f"[default]\ncredential_process = cat {tmp_path / 'answer'}\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    service = client(key)
+    recipient = KmsRecipient(key, service)
+    assert recipient.wrap(Dek(bytearray(SECRET)), INFO)
+    service._credentials._expiry_time = service._credentials._expiry_time.replace(year=2001)
+    (tmp_path / "answer").write_text("text")
+    refused(UsageError, "no-credentials", lambda: recipient.wrap(Dek(bytearray(SECRET)), INFO))
+    assert len(kms.requests) == 1
+
+
 def test_no_variable_sends_a_key_somewhere_else(kms, key, monkeypatch):
     """An address out of the environment would get the data key in the clear."""
     for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_KMS"):
@@ -103,6 +145,99 @@ def test_no_variable_sends_a_key_somewhere_else(kms, key, monkeypatch):
     with pytest.raises(ZeroDivisionError):
         service("encrypt", {"KeyId": key.arn, "Plaintext": b"x"})
     assert asked == ["https://kms.eu-west-1.amazonaws.com/"]
+
+
+RULES = {
+    "version": "1.0",
+    "parameters": {
+        name: {"builtIn": builtin, "required": False, "type": kind, "documentation": "x"}
+        for name, builtin, kind in (
+            ("Region", "AWS::Region", "string"),
+            ("UseDualStack", "AWS::UseDualStack", "boolean"),
+            ("UseFIPS", "AWS::UseFIPS", "boolean"),
+            ("Endpoint", "SDK::Endpoint", "string"),
+        )
+    },
+}
+
+
+@pytest.fixture(params=["AWS_DATA_PATH", "HOME"])
+def moving(request, kms, monkeypatch, tmp_path):
+    """Data of the library on this machine, which say that the service is elsewhere, and by plain HTTP."""
+    place = tmp_path / (".aws/models" if request.param == "HOME" else "models")
+    folder = place / "kms/2014-11-01"
+    folder.mkdir(parents=True)
+    rule = {"conditions": [], "type": "endpoint"}
+    rule["endpoint"] = {"url": f"http://{kms.host}", "properties": {}, "headers": {}}
+    (folder / "endpoint-rule-set-1.json").write_text(json.dumps({**RULES, "rules": [rule]}))
+    monkeypatch.setenv(request.param, str(place if request.param == "AWS_DATA_PATH" else tmp_path))
+    monkeypatch.setattr("botocore.loaders.Loader.CUSTOMER_DATA_PATH", str(tmp_path / ".aws/models"))
+
+
+@pytest.mark.parametrize("endpoint", [True, False])
+def test_no_data_of_this_machine_move_the_service(kms, key, moving, endpoint, monkeypatch):
+    if endpoint:
+        assert wrap(key)
+        return
+    asked = []
+    monkeypatch.setattr(
+        "botocore.httpsession.URLLib3Session.send", lambda self, request: asked.append(request.url) or 1 / 0
+    )
+    with pytest.raises(ZeroDivisionError):
+        client(parse_key(f"awskms:///{key.arn}"))("encrypt", {"KeyId": key.arn, "Plaintext": b"x"})
+    assert asked == ["https://kms.eu-west-1.amazonaws.com/"]
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("host", [None, "127.0.0.1:1", "127.0.0.1", "127.0.0.1:{}.evil.example"])
+def test_a_request_to_another_address_is_not_sent(kms, key, scheme, host):
+    """Whatever moved it."""
+    service, port = client(key), kms.host.partition(":")[2]
+    url = f"{scheme}://{kms.host if host is None else host.format(port)}/"
+
+    def move(request, **_):
+        request.url = url
+
+    service._connected().meta.events.register_first("before-send.kms", move)
+    if url == f"https://{kms.host}/":
+        assert KmsRecipient(key, service).wrap(Dek(bytearray(SECRET)), INFO)
+        return
+    recipient = KmsRecipient(key, service)
+    error = refused(UsageError, "wrong-kms-address", lambda: recipient.wrap(Dek(bytearray(SECRET)), INFO))
+    assert kms.host in error.message
+    assert kms.requests == []
+
+
+@pytest.mark.parametrize("name", ["AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT"])
+def test_another_kind_of_host_is_named_in_the_key(kms, key, monkeypatch, name):
+    """The wish is not passed over in silence, nor does it hinder who named a host."""
+    monkeypatch.setenv(name, "true")
+    error = refused(UsageError, "wrong-kms-address", lambda: wrap(parse_key(f"awskms:///{key.arn}")))
+    assert "awskms://HOST/ARN" in error.message
+    assert wrap(key)
+
+
+def test_our_hosts_are_those_of_the_library():
+    """In every region that it knows, of every partition that we do."""
+    from botocore.loaders import Loader
+    from botocore.session import Session
+
+    loader = Loader(extra_search_paths=[Loader.BUILTIN_DATA_PATH], include_default_search_paths=False)
+    session, seen = Session(), set()
+    session.register_component("data_loader", loader)
+    for partition in loader.load_data("partitions")["partitions"]:
+        for region in partition["regions"]:
+            arn = f"arn:{partition['id']}:kms:{region}:111122223333:key/mrk-{'1a' * 16}"
+            if region.endswith("-global"):
+                continue
+            if partition["id"].startswith("aws-iso"):
+                refused(UsageError, "bad-kms-key", lambda name=arn: parse_key(f"awskms:///{name}"))
+                assert parse_key(f"awskms://kms.example/{arn}").host == "kms.example"
+                continue
+            theirs = session.create_client("kms", region_name=region).meta.endpoint_url
+            assert f"https://{parse_key(f'awskms:///{arn}').host}" == theirs
+            seen.add(partition["id"])
+    assert seen == {"aws", "aws-cn", "aws-eusc", "aws-us-gov"}
 
 
 def test_a_server_that_nobody_vouches_for_gets_nothing(kms, key, monkeypatch):
@@ -219,6 +354,21 @@ def test_a_refusal_that_is_none_is_refused(kms, key, fault):
     refused(UnavailableError, "bad-kms-answer", lambda: wrap(key))
 
 
+@pytest.mark.parametrize(
+    "date", ["1e300", "-1e300", "99999999999999", "253402300800", "-62135596800", "true", '"x"']
+)
+def test_a_date_that_is_none_is_no_answer(kms, key, fault, date):
+    """The library raises of its own accord for some, and takes others for dates."""
+
+    def spoil(good):
+        raw = json.dumps({**json.loads(good.body), "DeletionDate": "@"})
+        return fault.Answer(raw.replace('"@"', date).encode())
+
+    kms.always = spoil
+    destroyer = KmsDestroyer(key, client(key), now=time.time)
+    refused(UnavailableError, "bad-kms-answer", lambda: destroyer.schedule_deletion(7))
+
+
 @pytest.mark.parametrize("metadata", [5, {"Arn": 5, "DeletionDate": "soon"}])
 def test_a_description_that_is_none_is_refused(kms, key, fault, metadata):
     kms.always = fault.Answer(json.dumps({"KeyMetadata": metadata}).encode())
@@ -264,6 +414,110 @@ def test_a_server_that_is_silent_is_given_up(kms, key, fault, monkeypatch):
         ended.set()
 
 
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+@pytest.fixture
+def endless(kms, monkeypatch):
+    """Serve one piece again and again, far beyond the deadline, and return where."""
+    monkeypatch.setattr(awskms_client, "ANSWER_SECONDS", 1)
+    monkeypatch.setattr(awskms_client, "ATTEMPTS", 1)
+    over, serving, listeners = threading.Event(), [], []
+
+    def serve(listener, tls, first, piece):
+        with contextlib.suppress(OSError):
+            taken = listener.accept()[0]
+            with kms.context.wrap_socket(taken, server_side=True) if tls else taken as stream:
+                stream.recv(65536)
+                stream.sendall(first)
+                for _ in range(500):
+                    stream.sendall(piece)
+                    if over.wait(0.02):
+                        break
+
+    def start(first, piece, *, tls=True):
+        listener = socket.create_server(("127.0.0.1", 0))
+        listeners.append(listener)
+        serving.append(threading.Thread(target=serve, args=(listener, tls, first, piece), daemon=True))
+        serving[-1].start()
+        return f"127.0.0.1:{listener.getsockname()[1]}"
+
+    yield start
+    over.set()
+    for listener, thread in zip(listeners, serving, strict=True):
+        listener.close()
+        thread.join(5)
+
+
+def asking():
+    return [thread for thread in threading.enumerate() if thread.name == "trustkit-awskms"]
+
+
+@pytest.mark.parametrize(
+    ("first", "piece"),
+    [
+        (b"", CONTINUE * 50),
+        (b"HTTP/1.1 ", b"2"),
+        (b"HTTP/1.1 200 OK\r\nX-Y: ", b"y"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n", b" "),
+    ],
+)
+def test_a_server_that_never_comes_to_an_end_is_given_up(key, endless, first, piece):
+    """No read of it is silent, and no clock of a body runs yet; whoever asked has ended, too."""
+    slow = parse_key(f"awskms://{endless(first, piece)}/{key.arn}")
+    error = refused(UnavailableError, "kms-unavailable", lambda: wrap(slow))
+    assert error.evidence["reason"] == "ReadTimeoutError"
+    for thread in asking():
+        thread.join(5)
+        assert not thread.is_alive()
+
+
+def test_a_proxy_that_never_comes_to_an_end_is_given_up(key, endless, monkeypatch):
+    proxy = endless(b"HTTP/1.1 200 OK\r\nX-Y: ", b"y", tls=False)
+    monkeypatch.setenv("HTTPS_PROXY", f"http://{proxy}")
+    error = refused(UnavailableError, "kms-unavailable", lambda: wrap(parse_key(f"awskms:///{key.arn}")))
+    assert error.evidence["reason"] == "ReadTimeoutError"
+    for thread in asking():
+        thread.join(5)
+        assert not thread.is_alive()
+
+
+def test_an_address_that_is_never_found_is_given_up(key, monkeypatch):
+    """No socket is there to be shut: the thread stays behind, and nobody waits for it."""
+    found = threading.Event()
+    monkeypatch.setattr(awskms_client, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(awskms_client, "ATTEMPTS", 1)
+
+    def never(*_, **__):
+        found.wait(10)
+        raise socket.gaierror
+
+    monkeypatch.setattr("socket.getaddrinfo", never)
+    refused(UnavailableError, "kms-unavailable", lambda: wrap(key))
+    [thread] = asking()
+    assert thread.daemon
+    found.set()
+    thread.join(5)
+    assert not thread.is_alive()
+
+
+def test_a_socket_that_comes_late_is_shut_at_once():
+    sockets, (ours, theirs) = Sockets(), socket.socketpair()
+    with ours, theirs:
+        sockets.hold(ours)
+        ours.sendall(b"1")
+        sockets.shut()
+        assert theirs.recv(2) == b"1"
+        assert theirs.recv(1) == b""
+    ours, theirs = socket.socketpair()
+    theirs.settimeout(5)
+    with ours, theirs:
+        sockets.hold(ours)
+        assert theirs.recv(1) == b""
+        with pytest.raises(OSError, match="pipe"):
+            ours.sendall(b"the key")
+
+
 def test_a_body_that_is_cut_is_no_answer(kms, key, fault):
     def cut(good):
         return fault.Answer(good.body[:-9], headers=(("Content-Length", str(len(good.body))),))
@@ -274,8 +528,6 @@ def test_a_body_that_is_cut_is_no_answer(kms, key, fault):
 
 
 def test_nobody_listens(key):
-    import socket
-
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     nobody = parse_key(f"awskms://127.0.0.1:{port}/{key.arn}")

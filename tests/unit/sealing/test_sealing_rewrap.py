@@ -21,7 +21,7 @@ from trustkit.sealing.recipients import (
     wrap_document,
 )
 from trustkit.sealing.shredded import MAX_BYTES as RECORD_MAX_BYTES
-from trustkit.sealing.shredded import deletions_of, record_to_bytes
+from trustkit.sealing.shredded import MAX_DELETIONS, Record, parse_record
 
 SECRET = bytes(range(100, 132))
 DEK_ID = "0123456789abcdef" * 2
@@ -150,16 +150,13 @@ def test_another_key_or_another_document(document):
     assert refusal(FormatError, b"{}", add=[CAROL]) == "missing-field"
 
 
+def recorded(*deletions, at=0, recipients=()):
+    digests = digest_of(b"d"), digest_of(b"r")
+    return Record(at, *digests, DEK_ID, recipients, deletions).to_bytes()
+
+
 def test_the_record_of_a_shredding():
-    record = json.loads(
-        record_to_bytes(
-            at=1_800_000_000.9,
-            descriptor=digest_of(b"d"),
-            recipients_document=digest_of(b"r"),
-            dek_id=DEK_ID,
-            recipients=((ALICE.kind, ALICE.key_id),),
-        )
-    )
+    record = json.loads(recorded(at=1_800_000_000, recipients=((ALICE.kind, ALICE.key_id),)))
     assert record == {
         "version": "trustkit.dev/shredded/v1",
         "time": "2027-01-15T08:00:00Z",
@@ -173,17 +170,6 @@ def test_the_record_of_a_shredding():
 
 SOON = Deletion("awskms", digest_of(b"one"), "arn:one", "PendingDeletion", 1_800_000_000)
 SOME_DAY = Deletion("awskms", digest_of(b"two"), "arn:two", "PendingReplicaDeletion", None)
-
-
-def recorded(*deletions):
-    return record_to_bytes(
-        at=0,
-        descriptor=digest_of(b"d"),
-        recipients_document=digest_of(b"r"),
-        dek_id=DEK_ID,
-        recipients=(),
-        deletions=deletions,
-    )
 
 
 def test_a_record_tells_what_services_will_delete():
@@ -203,8 +189,8 @@ def test_a_record_tells_what_services_will_delete():
             "state": "PendingReplicaDeletion",
         },
     ]
-    assert deletions_of(record) == (SOON, SOME_DAY)
-    assert deletions_of(recorded()) == ()
+    assert parse_record(record).deletions == (SOON, SOME_DAY)
+    assert parse_record(recorded()).deletions == ()
 
 
 @pytest.mark.parametrize(
@@ -220,22 +206,51 @@ def test_a_record_tells_what_services_will_delete():
         lambda record: record["deletions"][0].update(key="sha256:00"),
         lambda record: record["deletions"][0].update(time="soon"),
         lambda record: record["deletions"][0].update(time=5),
+        lambda record: record["deletions"][0].update(time="2027-1-15T8:0:0Z"),
+        lambda record: record["deletions"][0].update(time="0001-01-01T00:00:00Z"),
+        lambda record: record["deletions"][0].update(name="n" * 257),
+        lambda record: record["deletions"][0].update(kind="k" * 65),
+        lambda record: record["deletions"][0].update(state="s" * 65),
+        lambda record: record.update(deletions=record["deletions"] * (MAX_DELETIONS + 1)),
+        lambda record: record.update(recipients=[{"kind": "k", "key": str(ALICE.key_id)}] * 1001),
+        lambda record: record.update(recipients=[{"kind": "k"}]),
+        lambda record: record.update(recipients={}),
+        lambda record: record.update(dek_id="d" * 65),
+        lambda record: record.update(dek_id=5),
+        lambda record: record.update(time=0),
+        lambda record: record.update(descriptor="d"),
+        lambda record: record.pop("recipients_document"),
+        lambda record: record.update(more=1),
     ],
 )
-def test_a_record_that_does_not_parse_tells_nothing(change):
+def test_what_was_not_written_here_is_no_record(change):
     record = json.loads(recorded(SOON))
     change(record)
-    assert deletions_of(json.dumps(record).encode()) == ()
+    with pytest.raises((FormatError, LimitError)):
+        parse_record(json.dumps(record).encode())
 
 
 @pytest.mark.parametrize("raw", [b"", b"[]", b"{", b"[" * 100_000, b" " * (RECORD_MAX_BYTES + 1)])
-def test_what_is_no_record_tells_nothing(raw):
-    assert deletions_of(raw) == ()
+def test_what_is_no_document_is_no_record(raw):
+    with pytest.raises((FormatError, LimitError)):
+        parse_record(raw)
+
+
+def test_the_largest_record_that_can_be_read_is_written_so_that_it_can_be_read():
+    """However small it was without white space and escapes."""
+    widest = Deletion("\x01" * 64, digest_of(b"d"), "\x01" * 256, "\U0001f600" * 64, 1_800_000_000)
+    record = Record(
+        *(1_800_000_000, digest_of(b"d"), digest_of(b"r"), "\x01" * 64),
+        ((widest.kind, widest.key_id),) * MAX_DELETIONS,
+        (widest,) * MAX_DELETIONS,
+    )
+    raw = record.to_bytes()
+    assert len(raw) <= RECORD_MAX_BYTES
+    assert parse_record(raw) == record
 
 
 def test_the_record_of_shredding_what_did_not_parse():
     digest = digest_of(b"x")
-    record = record_to_bytes(
-        at=0, descriptor=digest, recipients_document=digest, dek_id=None, recipients=None
-    )
-    assert json.loads(record)["recipients"] is json.loads(record)["dek_id"] is None
+    record = Record(0, digest, digest, None, None)
+    assert json.loads(record.to_bytes())["recipients"] is json.loads(record.to_bytes())["dek_id"] is None
+    assert parse_record(record.to_bytes()) == record

@@ -3,6 +3,8 @@
 import contextlib
 import json
 import os
+import shutil
+import stat
 import time
 
 import pytest
@@ -143,6 +145,49 @@ def test_a_store_that_fails_while_the_signature_is_read_is_no_missing_signature(
         fetch(load(run.words), run.world, run.lifecycle, open_store=lambda *_: Broken())
     assert caught.value.code == "store-failed"
     assert run.closers[-1] == "closed"
+
+
+@pytest.fixture
+def left(run, model):
+    """What a run leaves that is killed between the rename and its last step."""
+    shutil.copytree(model.source, run.output)
+    run.output.chmod(0o700)
+    return run.output
+
+
+def test_a_private_folder_of_a_killed_run_is_compared_and_published_without_a_key(run, left, model, estates):
+    run.go()
+    assert stat.S_IMODE(left.stat().st_mode) == 0o555
+    assert estates.tree_of(left) == estates.tree_of(model.source)
+    assert run.states == [State.IDENTIFIED, State.VERIFIED, State.OPENED]
+    assert run.lifecycle.ready
+    assert run.keys == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda folder: (folder / "more").write_text("of somebody else"),
+        lambda folder: next(path for path in sorted(folder.rglob("*")) if path.is_file()).unlink(),
+        lambda folder: next(path for path in sorted(folder.rglob("*")) if path.is_file()).write_bytes(b"x"),
+    ],
+    ids=["more", "less", "other bytes"],
+)
+def test_a_private_folder_that_is_not_this_model_stays_as_it_is(run, left, change):
+    change(left)
+    with pytest.raises(UsageError) as caught:
+        run.go()
+    assert caught.value.code == "output-exists"
+    assert (run.left(), stat.S_IMODE(left.stat().st_mode), run.keys) == (["model"], 0o700, [])
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o710, 0o770, 0o300])
+def test_a_folder_that_no_run_leaves_is_not_published(run, left, mode):
+    left.chmod(mode)
+    with pytest.raises(UsageError) as caught:
+        run.go()
+    assert (caught.value.code, caught.value.evidence["found"]) == ("output-exists", "not-published")
+    assert stat.S_IMODE(left.stat().st_mode) == mode
 
 
 @pytest.mark.parametrize("when", ["before the key", "before the rename"])

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from trustkit.errors import UnavailableError, UsageError, VerificationError
-from trustkit.sidecar.output import demand_ours, demand_published, first_at, free_bytes
+from trustkit.sidecar.output import demand_ours, demand_published, first_at, free_bytes, is_left
 from trustkit.storage import staging as room
 from trustkit.storage.staging import Staging
 
@@ -47,6 +47,22 @@ def test_a_folder_that_was_given_away_is_not(published):
     assert refused(published) == "not-published"
     os.chown(published, 0, 65532)
     demand_ours(published)
+
+
+def test_only_a_private_folder_of_our_own_may_have_been_left(published, tmp_path, monkeypatch):
+    assert not is_left(published)
+    published.chmod(0o700)
+    assert is_left(published)
+    published.chmod(0o2700)  # volumes may hand down their group
+    assert is_left(published)
+    (tmp_path / "link").symlink_to(published)
+    (tmp_path / "file").write_bytes(b"")
+    (tmp_path / "file").chmod(0o700)
+    assert not is_left(tmp_path / "link")
+    assert not is_left(tmp_path / "file")
+    ours = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: ours + 1)
+    assert not is_left(published)
 
 
 def test_a_file_or_a_link_is_not(tmp_path, published):

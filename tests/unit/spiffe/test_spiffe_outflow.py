@@ -1,12 +1,14 @@
 """How long a peer may keep us waiting; over real sockets in `test_spiffe_serving.py`."""
 
 import asyncio
+import socket
+import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trustkit.spiffe.outflow import Pace, watched
+from trustkit.spiffe.outflow import Pace, taken_by_peer, watched
 
 RATE, LAG = 100, 30.0
 
@@ -86,3 +88,47 @@ def test_writes_are_counted_and_an_end_is_told():
     assert below.done == [("write", b"x" * 200), ("get_extra_info", "socket"), ("close",)]
     assert ended == [1]
     assert pace.wait(0.0) == LAG + 2.0
+
+
+class Socketed:
+    """A transport, as far as it says what lies below."""
+
+    def __init__(self, sock):
+        self.sock = sock
+
+    def get_extra_info(self, name):
+        return {"socket": self.sock}[name]
+
+
+def test_what_a_peer_has_taken_is_what_the_kernel_says():
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        socket.create_connection(listener.getsockname()) as ours,
+    ):
+        theirs, _ = listener.accept()
+        with theirs:
+            before = taken_by_peer(Socketed(ours))
+            ours.sendall(b"x" * 1000)
+            for _ in range(100):
+                if taken_by_peer(Socketed(ours)) == before + 1000:
+                    break
+                time.sleep(0.01)
+            assert taken_by_peer(Socketed(ours)) == before + 1000
+            ours.setblocking(False)
+            while True:
+                try:
+                    ours.send(bytes(1 << 20))
+                except BlockingIOError:
+                    break
+            time.sleep(0.2)
+            full = taken_by_peer(Socketed(ours))
+            time.sleep(0.2)
+            assert taken_by_peer(Socketed(ours)) == full  # who reads nothing takes nothing
+
+
+def test_where_the_kernel_does_not_say_nothing_was_taken():
+    class Old:
+        def getsockopt(self, *_):
+            return b"\x01" * 104
+
+    assert taken_by_peer(Socketed(Old())) == 0

@@ -103,3 +103,63 @@ def test_a_place_without_a_connection_is_given_up_all_the_same():
         assert not places.evict()
 
     run(story())
+
+
+def test_who_waits_when_a_place_is_wanted_goes_at_once_even_if_it_moves_again_in_that_moment():
+    async def story():
+        places = Places(1)
+        [busy], gone = await taken(places, 1)
+        busy.works()
+        newcomer = asyncio.create_task(places.take())
+        await asyncio.sleep(0)
+        busy.waits(Line.REQUEST)
+        busy.works()
+        await newcomer
+        assert gone == [busy]
+
+    run(story())
+
+
+def test_who_has_sent_more_than_was_answered_yields_when_somebody_waits_and_one_alone():
+    async def story():
+        places = Places(3)
+        crowd, gone = await taken(places, 3)
+        for place in crowd:
+            place.works()
+        assert not any(place.yields() for place in crowd)
+        newcomer = asyncio.create_task(places.take())
+        await asyncio.sleep(0)
+        assert [place.yields() for place in crowd] == [True, False, False]
+        await newcomer
+        assert not crowd[1].yields()
+        assert gone == []  # it ends by itself, once its answer is taken
+
+    run(story())
+
+
+def test_a_few_places_are_kept_from_those_that_send_on_and_on():
+    async def story():
+        places = Places(16)
+        crowd, _ = await taken(places, 16)
+        for place in crowd:
+            place.works()
+        assert [place.yields() for place in crowd].count(True) == 2
+        assert places.free_now
+
+    run(story())
+
+
+def test_who_comes_when_room_was_asked_for_in_vain_is_not_the_one_that_goes():
+    """Without descriptors a place is asked for though some are free."""
+
+    async def story():
+        places = Places(3)
+        (busy, other), gone = await taken(places, 2)
+        busy.works()
+        other.leave()
+        assert not places.make_room()
+        await taken(places, 1)
+        assert gone == []
+        assert places.make_room()  # it was on a line
+
+    run(story())

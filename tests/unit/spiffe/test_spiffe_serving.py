@@ -1,6 +1,8 @@
 """The server over real sockets: who gets in, what they may take, rotation, and the end."""
 
 import asyncio
+import gc
+import logging
 import os
 import signal
 import socket
@@ -17,6 +19,7 @@ import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from trustkit.errors import FormatError, UnavailableError, UsageError
+from trustkit.spiffe.connections import Connection
 from trustkit.spiffe.door import Door
 from trustkit.spiffe.listening import Limits
 from trustkit.spiffe.mtls import client_context, connect
@@ -63,6 +66,9 @@ class Application:
         if scope["path"] == "/held":
             await self._held(send)
             return
+        if scope["path"] == "/broken":
+            await self._broken(send)
+            return
         if scope["path"] == "/told":
             await self._told(receive)
             return
@@ -81,6 +87,13 @@ class Application:
             await send({"type": "http.response.body", "body": bytes(1 << 20), "more_body": True})
         await asyncio.get_running_loop().run_in_executor(None, self.gate.wait, 30)
         await send({"type": "http.response.body", "body": b""})
+
+    async def _broken(self, send):
+        """An answer that is never complete."""
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        self.entered.set()
+        await asyncio.get_running_loop().run_in_executor(None, self.gate.wait, 30)
+        raise ValueError
 
     async def _told(self, receive):
         """No answer; the request is read until the peer has gone."""
@@ -447,6 +460,32 @@ class TestLimits:
         assert len(world.app.seen) <= 3
         assert b"HTTP/1.1 400" in got
 
+    @pytest.mark.parametrize(
+        "refused",
+        [
+            GET,
+            b"hello\r\n\r\n",
+            b"GET /x HTTP/1.1\r\nHost: x\r\n" + b"A: b\r\n" * 101 + b"\r\n",
+            b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX: 1\r\n\r\n",
+        ],
+        ids=["one too many", "no HTTP", "101 headers", "trailers"],
+    )
+    def test_what_is_refused_is_told_after_the_answers_that_are_owed(self, world, refused):
+        """All of it comes in one piece; an answer that comes before its turn is taken for another one's."""
+        slow = b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n"
+        good = slow + GET * (2 if refused == GET else 1)
+        with world.serving(Limits()), world.dial() as tls:
+            tls.sendall(good + refused)
+            assert world.app.entered.wait(10)
+            tls.sendall(GET)  # nobody reads this
+            time.sleep(0.2)
+            world.app.gate.set()
+            got = drained(tls)
+        assert got.count(b"HTTP/1.1 200 OK") == good.count(b"GET")
+        assert got.rpartition(b"HTTP/1.1 ")[2].startswith(b"400 ")
+        assert got.count(b"HTTP/1.1 ") == good.count(b"GET") + 1
+        assert len(world.app.seen) == good.count(b"GET")
+
     def test_trailers_are_refused(self, world):
         head = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n"
         with world.serving(Limits()), world.dial() as tls:
@@ -632,6 +671,39 @@ class TestPlaces:
                 assert answer(second)[0] == 200
             waiting.join()
 
+    @pytest.mark.parametrize(("places", "depth"), [(4, 2), (4, 3), (16, 3)])
+    def test_who_always_has_one_more_request_here_keeps_nobody_out(self, world, places, depth):
+        """Every place is taken by a peer that never waits: two newcomers after another are answered."""
+        over = threading.Event()
+        with world.serving(Limits(connections=places)):
+            context = world.context("/stranger")
+            crowd = [
+                threading.Thread(target=send_on_and_on, args=(world, context, depth, over))
+                for _ in range(places)
+            ]
+            for thread in crowd:
+                thread.start()
+            try:
+                time.sleep(0.5)
+                for _ in range(2):
+                    with world.dial() as newcomer:
+                        assert self.asked(newcomer) == 200
+            finally:
+                over.set()
+                for thread in crowd:
+                    thread.join(20)
+
+    def test_who_sent_more_than_was_answered_gets_the_answer_at_least(self, world):
+        with world.serving(Limits(connections=1)), world.dial() as first:
+            first.sendall(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n" + GET * 2)
+            assert world.app.entered.wait(10)
+            assert self.kept_waiting(world)
+            with socket.create_connection(("127.0.0.1", world.port), 10):
+                time.sleep(0.2)
+                world.app.gate.set()
+                assert drained(first).count(b"HTTP/1.1 200 OK") == 1
+        assert len(world.app.seen) == 1
+
     def test_told_to_stop_while_somebody_waits(self, world):
         with world.serving(Limits(connections=1, grace_seconds=0.2)) as stop, world.dial() as first:
             first.sendall(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -672,6 +744,17 @@ class TestPlaces:
             assert ends_well(first)
 
 
+def send_on_and_on(world, context, depth, over):
+    """Keep so many requests in flight, and come again when it is over."""
+    while not over.is_set():
+        with suppress(OSError, UnavailableError), world.dial(context) as tls:
+            tls.settimeout(5)
+            tls.sendall(GET * depth)
+            while not over.is_set() and (piece := tls.recv(1 << 16)):
+                tls.sendall(GET * piece.count(b"HTTP/1.1 "))
+        over.wait(0.5)
+
+
 def taken(tls, least, *, seconds=0.0):
     """Take at least so much of an answer, with a pause after each piece; return how much that was."""
     got = 0
@@ -688,6 +771,14 @@ def ends_well(tls):
     while not got.endswith(b"\r\n0\r\n\r\n") and (piece := tls.recv(1 << 16)):
         got = got[-9:] + piece
     return got.endswith(b"\r\n0\r\n\r\n")
+
+
+def connections_in_memory():
+    """Count what is kept of connections: ours, or the loop's, which has large buffers."""
+    gc.collect()
+    return sum(
+        isinstance(thing, Connection) or type(thing).__name__ == "SSLProtocol" for thing in gc.get_objects()
+    )
 
 
 def reset(tls):
@@ -732,6 +823,38 @@ class TestAnswers:
         with world.serving(Limits(leave_seconds=0.2)), world.dial() as tls:
             tls.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
             assert taken(tls, LARGE, seconds=0.002) > LARGE
+
+    def test_one_large_write_may_take_longer_than_a_stall(self, world):
+        """Nothing drains from the buffer below its mark meanwhile; but the peer takes, all the time."""
+        with world.serving(Limits(stall_seconds=0.5)), world.dial() as tls:
+            tls.sendall(b"GET /held HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert taken(tls, 1 << 21, seconds=0.02) >= 1 << 21
+            world.app.gate.set()
+            assert ends_well(tls)
+
+    @pytest.mark.parametrize(
+        ("asked", "begins"),
+        [(GET, None), (b"GET /broken HTTP/1.1\r\nHost: x\r\n\r\n", "entered")],
+        ids=["idle", "in an answer that breaks off"],
+    )
+    def test_who_is_gone_is_forgotten(self, world, asked, begins, monkeypatch):
+        """However it went: a connection that is lost stays in memory for no timer."""
+        monkeypatch.setattr(logging.getLogger("uvicorn"), "propagate", False)  # pytest keeps what is logged
+        before = connections_in_memory()
+        with world.serving(Limits()):
+            for _ in range(20):
+                tls = world.dial()
+                tls.sendall(asked)
+                assert tls.recv(1)
+                assert begins is None or world.app.entered.wait(10)
+                reset(tls)
+            time.sleep(0.3)
+            world.app.gate.set()
+            for _ in range(50):
+                if connections_in_memory() <= before + 2:
+                    break
+                time.sleep(0.1)
+            assert connections_in_memory() <= before + 2
 
     def test_but_not_for_ever(self, world):
         with world.serving(Limits(stall_seconds=0.5)), world.dial() as tls:

@@ -3,19 +3,26 @@
 import pytest
 
 from trustkit.errors import UsageError
-from trustkit.storage.addresses import Address, is_address, parse_address
+from trustkit.storage.addresses import Address, is_address, parse_address, path_at
 
 
 @pytest.mark.parametrize(
     ("text", "address", "name", "told"),
     [
-        ("s3://models", Address("models", "", True), "models", "s3://models/"),
-        ("s3://models/", Address("models", "", True), "models", "s3://models/"),
-        ("s3://models/a/b", Address("models", "a/b", False), "b", "s3://models/a/b"),
-        ("s3://models/a/b/", Address("models", "a/b", True), "b", "s3://models/a/b/"),
+        ("s3://models", Address("s3", "models", "", True), "models", "s3://models/"),
+        ("s3://models/", Address("s3", "models", "", True), "models", "s3://models/"),
+        ("s3://models/a/b", Address("s3", "models", "a/b", False), "b", "s3://models/a/b"),
+        ("s3://models/a/b/", Address("s3", "models", "a/b", True), "b", "s3://models/a/b/"),
+        ("gs://models_eu/a/b", Address("gs", "models_eu", "a/b", False), "b", "gs://models_eu/a/b"),
+        (
+            "gs://models.example.com",
+            Address("gs", "models.example.com", "", True),
+            "models.example.com",
+            "gs://models.example.com/",
+        ),
         (
             "s3://models/what?#ever",
-            Address("models", "what?#ever", False),
+            Address("s3", "models", "what?#ever", False),
             "what?#ever",
             "s3://models/what?#ever",
         ),
@@ -36,7 +43,14 @@ def test_the_keys_of_what_lies_there():
     "text",
     [
         *(
-            "gs://models/a",
+            "gcs://models/a",
+            "gs://M/a",
+            "gs://_models/a",
+            "gs:///a",
+            f"gs://{'a' * 223}/a",
+            "gs://models/../a",
+            "s3://models_eu/a",
+            "file:///a",
             "S3://models/a",
             "s3:/models/a",
             "s3://",
@@ -69,3 +83,31 @@ def test_what_is_none(text):
 )
 def test_what_is_meant_as_one(text, means):
     assert is_address(text) is means
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("file:///srv/model", "/srv/model"),
+        ("file://localhost/srv/model/", "/srv/model/"),
+        ("file:///a%20b%25/%C3%A9%3F%23", "/a b%/é?#"),
+        ("file:///\udcff/%FE", "/\udcff/\udcfe"),
+        *((text, None) for text in ("/srv/model", "./file:///x", "file:/x", "s3://models/x", "")),
+    ],
+)
+def test_a_path_is_also_an_address(text, path):
+    assert path_at(text) == path
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("file://", "file://model", "file://other/model", "file://localhost", "file://localhost:80/x"),
+        *("file://user@localhost/x", "file:///x?y", "file:///x#y", "file:///%", "file:///%zz", "file:///%2"),
+        *("file:///a%2Fb", "file:///a%2fb", "file:///a%00"),
+    ],
+)
+def test_what_is_no_file_of_this_machine(text):
+    with pytest.raises(UsageError) as caught:
+        path_at(text)
+    assert caught.value.code == "bad-address"

@@ -8,7 +8,7 @@ from trustkit.errors import FormatError, LimitError, UnavailableError, UsageErro
 from trustkit.storage import objects
 from trustkit.storage.addresses import parse_address
 from trustkit.storage.objects import list_objects, scan_objects
-from trustkit.storage.s3 import Listed, Pin
+from trustkit.storage.stores import Listed, Pin
 
 MODEL = parse_address("s3://models/acme/tiny")
 FOLDER = parse_address("s3://models/acme/tiny/")
@@ -23,8 +23,8 @@ class Shelf:
     page: int = 2
     strays: tuple = ()
 
-    def put(self, key, size=1, etag='"1"', written=1):
-        self.pins[key] = Pin(size, etag, written)
+    def put(self, key, size=1, version='"1"', written=1):
+        self.pins[key] = Pin(size, version, written)
 
     def pages(self, bucket, prefix, *, most=1000):
         found = [Listed(*item) for item in sorted(self.pins.items()) if item[0].startswith(prefix)]
@@ -177,7 +177,7 @@ def grown(shelf):
 
 
 def rewritten(shelf):
-    shelf.put("acme/tiny/b", size=1, etag='"2"', written=7)
+    shelf.put("acme/tiny/b", size=1, version='"2"', written=7)
 
 
 def restored(shelf):

@@ -13,9 +13,10 @@ pytest.importorskip("s3fs", reason="model-trustkit[dask] is not installed")
 
 from trustkit.digest import digest_of
 from trustkit.errors import UnavailableError, UsageError, VerificationError
-from trustkit.storage import object_pieces, s3
+from trustkit.storage import object_pieces
 from trustkit.storage.object_pieces import ObjectPiece, hash_objects
-from trustkit.storage.s3 import MAX_OBJECT, S3, TRIES, Pin
+from trustkit.storage.s3 import S3, TRIES
+from trustkit.storage.stores import MAX_OBJECT, Listed, Pin
 
 pytestmark = pytest.mark.xdist_group("cluster")
 WRITTEN = dt.datetime(2026, 11, 1, 12, 0, 0, 900_000, tzinfo=dt.UTC)
@@ -37,7 +38,7 @@ def test_a_listing_has_every_object_and_its_pin(bucket):
     assert keys(store, bucket, "listed/") == ["listed/a/x", "listed/b", "listed/é"]
     assert keys(store, bucket, "listed/", most=1) == keys(store, bucket, "listed/")
     pin = pin_of(store, bucket, "listed/b")
-    assert (pin.size, pin.etag) == (5, '"827ccb0eea8a706c4c34a16891f84e7b"')
+    assert (pin.size, pin.version) == (5, '"827ccb0eea8a706c4c34a16891f84e7b"')
     assert pin.written > 1_700_000_000
 
 
@@ -97,7 +98,9 @@ def test_small_objects_and_large_ones_are_hashed_in_blocks(bucket, monkeypatch):
     pieces = []
     for key, content in contents.items():
         bucket.put(key, content)
-        pieces.append(ObjectPiece(bucket.name, key, pin_of(store, bucket, key), 0, len(content), "sha256"))
+        pieces.append(
+            ObjectPiece("s3", bucket.name, key, pin_of(store, bucket, key), 0, len(content), "sha256")
+        )
     pieces.append(pieces[0]._replace(start=3, end=12, algorithm="blake3"))
     expected = [digest_of(content).value for content in contents.values()]
     expected.append(digest_of(contents["p/a"][3:12], "blake3").value)
@@ -107,9 +110,9 @@ def test_small_objects_and_large_ones_are_hashed_in_blocks(bucket, monkeypatch):
 def test_a_load_fails_as_its_first_object_does(bucket, refused):
     bucket.put("q/a", b"0123456789")
     pin = pin_of(S3(), bucket, "q/a")
-    piece = ObjectPiece(bucket.name, "q/a", pin, 0, 10, "sha256")
+    piece = ObjectPiece("s3", bucket.name, "q/a", pin, 0, 10, "sha256")
     with refused(VerificationError, "file-changed"):
-        hash_objects([piece, piece._replace(pin=pin._replace(etag='"other"')), piece])
+        hash_objects([piece, piece._replace(pin=pin._replace(version='"other"')), piece])
 
 
 @pytest.mark.parametrize("missing", ["s3fs", "aiohttp", "botocore.exceptions"])
@@ -208,7 +211,7 @@ def lying(bucket):
 
 def answer(raw=b"01234", **members):
     whole = {
-        "ETag": PIN.etag,
+        "ETag": PIN.version,
         "LastModified": WRITTEN,
         "ContentRange": "bytes 0-4/10",
         "ContentLength": 5,
@@ -291,7 +294,7 @@ def test_what_is_gone_has_changed(status, lying, refused):
 
 
 def row(**members):
-    whole = {"Key": "key", "Size": 10, "ETag": PIN.etag, "LastModified": WRITTEN}
+    whole = {"Key": "key", "Size": 10, "ETag": PIN.version, "LastModified": WRITTEN}
     return {name: value for name, value in {**whole, **members}.items() if value is not None}
 
 
@@ -309,7 +312,7 @@ def test_a_row_that_is_none(members, lying, refused):
 
 def test_a_row_without_a_time_has_none(lying):
     [[listed]] = lying({"Contents": [row(LastModified=None)]}).pages("bucket", "")
-    assert listed == s3.Listed("key", PIN._replace(written=0))
+    assert listed == Listed("key", PIN._replace(written=0))
 
 
 def test_pages_follow_each_other(lying):

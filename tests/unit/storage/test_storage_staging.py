@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from trustkit.errors import FormatError, UnavailableError, UsageError, VerificationError
-from trustkit.storage.staging import Staging, stale_staging
+from trustkit.storage.staging import Staging, publish_left, stale_staging
 
 TOKEN = "0123456789abcdef" * 2
 DEAD = "deadbeef" * 4
@@ -816,6 +816,37 @@ def test_however_deep_it_takes_few_descriptors(target, tmp_path, end):
     assert names(tmp_path) == (["model"] if "publish" in end else [])
     if "publish" in end:
         assert sum(len(files) for *_, files in os.walk(target)) == 2
+
+
+def test_what_a_killed_run_left_private_is_published_by_its_last_step(target):
+    target.mkdir(mode=0o700)
+    (target / "a").write_text("1")
+    publish_left(target)
+    assert stat.S_IMODE(target.stat().st_mode) == 0o555
+    publish_left(target, folder_mode=0o755)
+    assert stat.S_IMODE(target.stat().st_mode) == 0o755
+
+
+def test_what_is_not_there_or_a_link_or_cannot_be_changed_is_not_published(target, tmp_path, monkeypatch):
+    with pytest.raises(UnavailableError) as caught:
+        publish_left(target)
+    assert caught.value.code == "unwritable"
+    (tmp_path / "other").mkdir(mode=0o700)
+    target.symlink_to(tmp_path / "other")
+    with pytest.raises(UnavailableError) as caught:
+        publish_left(target)
+    assert (caught.value.code, stat.S_IMODE((tmp_path / "other").stat().st_mode)) == ("unwritable", 0o700)
+
+    def broken(_descriptor, _mode):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "fchmod", broken)
+    with pytest.raises(UnavailableError) as caught:
+        publish_left(tmp_path / "other")
+    assert caught.value.code == "unwritable"
+    with pytest.raises(UsageError) as caught:
+        publish_left(tmp_path / "absent" / "model")
+    assert caught.value.code == "no-such-folder"
 
 
 def test_a_folder_that_moves_while_it_is_wiped_leads_nowhere(staging, inside, tmp_path, monkeypatch):

@@ -273,6 +273,45 @@ def test_names_that_kserve_would_decrypt_twice_are_refused(model, policy, signer
         workflows.seal_for_kserve(model, KEY, policy, output=tmp_path / "sealed")
 
 
+@pytest.mark.parametrize("size", [0, 5])
+@pytest.mark.parametrize(
+    "names",
+    [("n" * 252,), ("nested/" + "n" * 255,), ("ä" * 126,), ("a", "a.jwe/b"), ("x/a", "x/a.jwe/y/b")],
+)
+def test_names_by_which_nothing_would_be_found_again_are_refused(
+    policy, signer, refused, tmp_path, monkeypatch, names, size
+):
+    """Before anything is sealed; of an empty file, too: it is looked for under both names."""
+    folder = tmp_path / "model"
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"1" * size)
+    workflows.sign(folder, signer)
+    monkeypatch.setattr("trustkit.storage.kserve_folder.run_shared", lambda *_, **__: 1 / 0)
+    with refused(FormatError, "unsafe-name"):
+        workflows.seal_for_kserve(folder, KEY, policy, output=tmp_path / "sealed")
+    assert not (tmp_path / "sealed").exists()
+
+
+def test_the_longest_name_there_is_room_for(policy, signer, opens, tmp_path):
+    folder = tmp_path / "model"
+    folder.mkdir()
+    expected = {"n" * 251: b"1", "e" * 251: b"", "ä" * 125: b"2"}
+    for name, raw in expected.items():
+        (folder / name).write_bytes(raw)
+    workflows.sign(folder, signer)
+    workflows.seal_for_kserve(folder, KEY, policy, output=tmp_path / "sealed")
+    assert opens(tmp_path / "sealed") == expected
+
+
+def test_a_file_that_is_signed_without_its_name_is_refused(signer, policy, refused, tmp_path):
+    """As the reference signs a lone file: nobody could say what it was called."""
+    (tmp_path / "one.bin").write_bytes(b"weights")
+    workflows.sign(tmp_path / "one.bin", signer, compat="model-signing-1.1")
+    with refused(FormatError, "unsafe-name"):
+        workflows.seal_for_kserve(tmp_path / "one.bin", KEY, policy, output=tmp_path / "sealed")
+
+
 def test_outputs_that_are_there_or_inside(model, policy, sealed, refused, tmp_path):
     with refused(UsageError, "output-exists"):
         workflows.seal_for_kserve(model, KEY, policy, output=sealed)

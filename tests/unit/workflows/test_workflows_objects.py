@@ -30,10 +30,16 @@ def pool():
         yield found
 
 
+@pytest.fixture(params=["s3", "gs"])
+def shop(request):
+    """A bucket of each kind."""
+    return request.getfixturevalue({"s3": "bucket", "gs": "cloud"}[request.param])
+
+
 @pytest.fixture
-def there(bucket, request):
+def there(shop, request):
     """The files, in the store; each test has a folder of its own."""
-    return bucket.fill(f"{request.node.name}/model", FILES)
+    return shop.fill(f"{request.node.name}/model", FILES)
 
 
 @pytest.fixture
@@ -43,6 +49,10 @@ def here(tmp_path):
         (tmp_path / "model" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "model" / name).write_bytes(content)
     return tmp_path / "model"
+
+
+def key_of(address):
+    return address.split("/", 3)[3]
 
 
 def payload(bundle):
@@ -89,10 +99,10 @@ def test_each_verifies_what_the_other_signed(there, here, tmp_path, signer, poli
     workflows.verify(here, policy, bundle=theirs).close()
 
 
-def test_a_copy_of_the_bundle_may_lie_in_the_store(bucket, there, tmp_path, signer, policy, pool):
+def test_a_copy_of_the_bundle_may_lie_in_the_store(shop, there, tmp_path, signer, policy, pool):
     bundle = tmp_path / "model.sig"
     sign_objects(there, signer, executor=pool, bundle=bundle)
-    bucket.put(there.removeprefix(f"s3://{bucket.name}/") + "/model.sig", bundle.read_bytes())
+    shop.put(key_of(there) + "/model.sig", bundle.read_bytes())
     verified = verify_objects(there, policy, executor=pool, bundle=bundle)
     assert verified.ignored == (".gitignore", "model.sig")
 
@@ -118,21 +128,21 @@ def test_nothing_of_what_was_verified_can_be_opened_here(there, tmp_path, signer
     ],
 )
 def test_what_is_not_as_signed_is_refused(
-    name, content, code, bucket, there, tmp_path, signer, policy, pool, refused
+    name, content, code, shop, there, tmp_path, signer, policy, pool, refused
 ):
     sign_objects(there, signer, executor=pool, bundle=tmp_path / "model.sig")
-    key = there.removeprefix(f"s3://{bucket.name}/") + f"/{name}"
+    key = key_of(there) + f"/{name}"
     if content is None:
-        bucket.remove(key)
+        shop.remove(key)
     else:
-        bucket.put(key, content)
+        shop.put(key, content)
     with refused(VerificationError, code):
         verify_objects(there, policy, executor=pool, bundle=tmp_path / "model.sig")
 
 
-def test_a_part_can_be_verified_and_strays_tolerated(bucket, there, tmp_path, signer, policy, pool):
+def test_a_part_can_be_verified_and_strays_tolerated(shop, there, tmp_path, signer, policy, pool):
     sign_objects(there, signer, executor=pool, bundle=tmp_path / "model.sig")
-    bucket.put(there.removeprefix(f"s3://{bucket.name}/") + "/stray", b"x")
+    shop.put(key_of(there) + "/stray", b"x")
     verified = verify_objects(
         there, policy, executor=pool, bundle=tmp_path / "model.sig", only=["*.json"], ignore_unsigned=True
     )
@@ -146,18 +156,16 @@ def test_a_stranger_is_refused_before_the_store_is_asked(there, tmp_path, strang
 
 
 @pytest.mark.parametrize("name", ["config.json", "new"])
-def test_a_store_that_changes_meanwhile_gets_no_signature(
-    name, bucket, there, tmp_path, signer, pool, refused
-):
+def test_a_store_that_changes_meanwhile_gets_no_signature(name, shop, there, tmp_path, signer, pool, refused):
     """The first load is hashed, and then somebody writes: to what was read, or something new."""
-    key = there.removeprefix(f"s3://{bucket.name}/") + f"/{name}"
+    key = key_of(there) + f"/{name}"
     with refused(VerificationError, "file-changed"):
         sign_objects(
             there,
             signer,
             executor=pool,
             bundle=tmp_path / "model.sig",
-            progress=lambda _: bucket.put(key, b"written"),
+            progress=lambda _: shop.put(key, b"written"),
         )
     assert not (tmp_path / "model.sig").exists()
 
@@ -185,8 +193,8 @@ def test_a_name_that_is_not_there_to_ignore_is_said(there, tmp_path, signer, poo
 @pytest.mark.parametrize(
     ("hidden", "kind"), [("model.sig/x", FormatError), (".gitattributes/x", FormatError)]
 )
-def test_nothing_hides_in_what_is_left_out(hidden, kind, bucket, there, tmp_path, signer, pool, refused):
-    bucket.put(there.removeprefix(f"s3://{bucket.name}/") + f"/{hidden}", b"x")
+def test_nothing_hides_in_what_is_left_out(hidden, kind, shop, there, tmp_path, signer, pool, refused):
+    shop.put(key_of(there) + f"/{hidden}", b"x")
     with refused(kind, "special-file"):
         sign_objects(there, signer, executor=pool, bundle=tmp_path / "model.sig")
 

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from dataclasses import replace
 
 import pytest
 
@@ -21,6 +22,7 @@ from trustkit.sealing.documents import DESCRIPTOR, RECIPIENTS, SHREDDED
 from trustkit.sealing.parties import Deletion
 from trustkit.sealing.recipients import generate_opener, opener_from_pem, recipient_from_pem, recipients_of
 from trustkit.sealing.shredded import MAX_BYTES as RECORD_MAX_BYTES
+from trustkit.sealing.shredded import MAX_DELETIONS, Record
 from trustkit.signing.key import generate_key
 from trustkit.storage.held import hold
 from trustkit.verifying.policy import policy_from_keys
@@ -233,6 +235,12 @@ def with_services(sealed):
     return sealed, *keys
 
 
+ONE, TWO = (
+    Deletion("awskms", digest_of(name.encode()), name, "PendingDeletion", 1_900_000_000)
+    for name in ("arn:one", "arn:two")
+)
+
+
 def recorded(folder):
     return [entry["name"] for entry in json.loads((folder / SHREDDED).read_bytes())["deletions"]]
 
@@ -243,10 +251,12 @@ def test_services_are_asked_first_and_one_that_refuses_keeps_everything(with_ser
     with refused(DeniedError, "kms-denied"):
         workflows.shred(folder, destroyers=[one, two], pending_days=7)
     assert picture(folder) == before
+    assert (one.asked, two.asked) == ([7], [7])
+    one.asked, two.asked = [], []
     two.error = None
     done = workflows.shred(folder, destroyers=[one, two], pending_days=7)
     assert [deletion.name for deletion in done.deletions] == recorded(folder) == ["arn:one", "arn:two"]
-    assert (one.asked, two.asked) == ([7, 7], [7, 7])
+    assert (one.asked, two.asked) == ([7], [7])
 
 
 def test_a_run_that_was_cut_short_forgets_no_deletion(with_services, monkeypatch):
@@ -263,16 +273,18 @@ def test_a_run_that_was_cut_short_forgets_no_deletion(with_services, monkeypatch
     assert recorded(folder) == ["arn:one"]
     assert (folder / RECIPIENTS).exists()
     done = workflows.shred(folder, destroyers=[two])
-    assert [deletion.name for deletion in done.deletions] == recorded(folder) == ["arn:one", "arn:two"]
+    assert (done.deletions, done.recorded, done.forgotten) == ((TWO,), (ONE,), False)
+    assert recorded(folder) == ["arn:one", "arn:two"]
     again = workflows.shred(folder, destroyers=[one, two])
-    assert (again.before, again.deletions) == (True, done.deletions)
-    assert (one.asked, two.asked) == ([30], [30])
+    assert (again.before, again.deletions, again.recorded) == (True, (ONE, TWO), ())
+    assert (one.asked, two.asked) == ([30, 30], [30, 30])
 
 
 def test_a_record_too_large_to_be_ours_tells_nothing(with_services, refused):
     folder, one, _ = with_services
     (folder / SHREDDED).write_bytes(b" " * (RECORD_MAX_BYTES + 1))
-    assert workflows.shred(folder, destroyers=[one]).deletions[0].name == "arn:one"
+    done = workflows.shred(folder, destroyers=[one])
+    assert (done.deletions, done.recorded, done.forgotten) == ((ONE,), (), True)
     (folder / SHREDDED).write_bytes(b" " * (RECORD_MAX_BYTES + 1))
     with refused(UsageError, "not-a-recipient"):
         workflows.shred(folder, destroyers=[one])
@@ -285,3 +297,89 @@ def test_a_key_that_the_document_does_not_name_is_not_asked_for(with_services, p
         workflows.shred(folder, destroyers=[one, other])
     assert one.asked == other.asked == []
     assert picture(folder) == before
+
+
+@pytest.mark.parametrize(
+    ("error", "told", "unknown"),
+    [
+        (DeniedError("kms-denied", "no", key="k"), "already scheduled for deletion: arn:one;", []),
+        (UsageError("no-such-kms-key", "no"), "already scheduled for deletion: arn:one;", []),
+        (
+            UnavailableError("kms-unavailable", "late"),
+            "perhaps scheduled for deletion: arn:two;",
+            ["arn:two"],
+        ),
+    ],
+)
+def test_who_is_refused_is_told_what_is_scheduled_already(with_services, picture, error, told, unknown):
+    folder, one, two = with_services
+    two.error, before = error, picture(folder)
+    with pytest.raises(type(error)) as caught:
+        workflows.shred(folder, destroyers=[one, two])
+    found = caught.value
+    assert found.code == error.code
+    assert found.message.startswith(error.message + "; ")
+    assert told in found.message
+    assert found.evidence == {**error.evidence, "scheduled": ["arn:one"], "unknown": unknown}
+    assert picture(folder) == before
+
+
+def test_a_refusal_of_the_first_says_that_nothing_is_scheduled(with_services):
+    folder, one, two = with_services
+    one.error = DeniedError("kms-denied", "no")
+    with pytest.raises(DeniedError) as caught:
+        workflows.shred(folder, destroyers=[one, two])
+    assert "scheduled" not in caught.value.message
+    assert caught.value.evidence == {"scheduled": [], "unknown": []}
+    assert two.asked == []
+
+
+def forged(folder, *deletions):
+    """Leave a record of the right form, and take the recipients document away to somewhere else."""
+    record = Record(0, digest_of(b"d"), digest_of(b"r"), None, None, deletions)
+    (folder / SHREDDED).write_bytes(record.to_bytes())
+    (folder / RECIPIENTS).unlink()
+
+
+def test_a_record_speaks_for_no_service(with_services):
+    """Anybody can write one that says that a key is to be deleted, and keep the wrapped keys."""
+    folder, one, two = with_services
+    forged(folder, replace(ONE, name="arn:nothing", at=5), TWO)
+    done = workflows.shred(folder)
+    assert (done.before, done.deletions, done.recorded) == (
+        True,
+        (),
+        (replace(ONE, name="arn:nothing", at=5), TWO),
+    )
+    before = (folder / SHREDDED).read_bytes()
+    done = workflows.shred(folder, destroyers=[one], pending_days=9)
+    assert one.asked == [9]
+    assert (done.before, done.deletions, done.recorded) == (True, (ONE,), (TWO,))
+    assert recorded(folder) == ["arn:two", "arn:one"]
+    assert json.loads(before)["time"] == json.loads((folder / SHREDDED).read_bytes())["time"]
+    two.error, before = DeniedError("kms-denied", "no"), (folder / SHREDDED).read_bytes()
+    with pytest.raises(DeniedError):
+        workflows.shred(folder, destroyers=[two])
+    assert (folder / SHREDDED).read_bytes() == before
+
+
+def test_no_record_is_left_that_the_next_run_cannot_read(with_services):
+    """What somebody wrote into it is carried along as long as there is room."""
+    folder, one, two = with_services
+    many = [
+        replace(ONE, key_id=digest_of(b"%d" % number), name="\x01" * 256) for number in range(MAX_DELETIONS)
+    ]
+    (folder / SHREDDED).write_bytes(
+        Record(0, digest_of(b"d"), digest_of(b"r"), None, None, (*many,)).to_bytes()
+    )
+    done = workflows.shred(folder, destroyers=[one, two])
+    assert (done.deletions, done.recorded, done.forgotten) == ((ONE, TWO), (*many[:-2],), True)
+    done = workflows.shred(folder, destroyers=[two])
+    assert (done.deletions, done.recorded, done.forgotten) == ((TWO,), (*many[:-2], ONE), False)
+
+
+def test_one_key_by_two_addresses_is_one_key(with_services):
+    folder, one, _ = with_services
+    done = workflows.shred(folder, destroyers=[one, Destroyed("arn:one")])
+    assert done.deletions == (ONE,)
+    assert recorded(folder) == ["arn:one"]

@@ -129,13 +129,17 @@ def _key(raw: bytes) -> Answer:
             {"kind": "private-key", "encrypted": protected},
         )
     try:
-        uses, fingerprint = _public(raw)
+        uses, fingerprint, hint = _public(raw)
     except UsageError as error:
         raise FormatError("bad-public-key", f"{error.message}") from None
     return claimed(
         "a public key; whose it is has to be known from elsewhere",
-        [("fingerprint", fingerprint), ("use", " and ".join(uses))],
-        {"kind": "public-key", "fingerprint": fingerprint, "uses": list(uses)},
+        [
+            ("fingerprint", fingerprint),
+            *([("hint in bundles", hint)] if hint else []),
+            ("use", " and ".join(uses)),
+        ],
+        {"kind": "public-key", "fingerprint": fingerprint, "key_hint": hint or None, "uses": list(uses)},
     )
 
 
@@ -151,15 +155,16 @@ def _certificates(raw: bytes) -> Answer:
     )
 
 
-def _public(raw: bytes) -> tuple[list[str], str]:
-    """Say what a public key can be used for: to verify with, to seal to, or both."""
+def _public(raw: bytes) -> tuple[list[str], str, str]:
+    """Say what a public key can be used for (to verify with, to seal to, or both), and what it is called."""
     from trustkit.sealing.hpke import recipient_from_pem
     from trustkit.verifying.keys import public_key_from_pem
 
     uses: list[str] = []
-    fingerprint = ""
+    fingerprint = hint = ""
     try:
-        fingerprint = str(public_key_from_pem(raw, what="the file").fingerprint)
+        key = public_key_from_pem(raw, what="the file")
+        fingerprint, hint = str(key.fingerprint), key.hint
         uses.append("verify signatures")
     except UsageError as error:
         if error.code != "unsupported-key" and raw.count(b"-----BEGIN ") == 1:  # two are a hybrid recipient's
@@ -170,4 +175,4 @@ def _public(raw: bytes) -> tuple[list[str], str]:
     except UsageError:
         if not uses:
             raise
-    return uses, fingerprint
+    return uses, fingerprint, hint

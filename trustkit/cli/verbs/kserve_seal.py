@@ -23,6 +23,8 @@ Encrypt a signed artifact in KServe's confidential layout: each file a JWE (A256
 NAME.jwe, and the author's bundle beside them. First it is verified, under --author-key or
 --policy: what its author did not sign is not sealed.
 
+A key to share: head -c 32 /dev/urandom | basenc --base64url | tr -d '=' > shared.jwk
+
 KServe decrypts in place, in memory, and checks no signature; it passes plaintext through where a
 JWE was expected. So verify what it wrote: model.sig lies beside it.
 """

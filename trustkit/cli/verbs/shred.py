@@ -18,6 +18,7 @@ from trustkit.cli.recipients import destroyers_from, service_of
 from trustkit.cli.terminal import Terminal
 
 if TYPE_CHECKING:
+    from trustkit import strictjson
     from trustkit.sealing.parties import Deletion
     from trustkit.workflows import Shredded
 
@@ -30,9 +31,10 @@ What is elsewhere stays: copies of the folder, backups, snapshots and caches, an
 released before. A file system that copies on write may keep the old bytes; where that matters,
 destroy the private keys of the recipients as well.
 
---delete-key does that for a key in a service: its deletion is asked for first, and recorded with
-the answer. With it goes whatever else was ever wrapped for that key. The service keeps it for some
-days, out of use, in which its owner can take that back.
+--delete-key does that for a key in a service: its deletion is asked for first, by every run, and
+recorded with the answer. With it goes whatever else was ever wrapped for that key. The service keeps
+it for some days, out of use, in which its owner can take that back. Where one of several services
+refuses, the keys before it are to be deleted all the same: the error names them.
 """
 
 _SHORTEST, _LONGEST, _DAYS = 7, 30, 30
@@ -45,7 +47,7 @@ def configure(parser: Parser) -> None:
         "trustkit shred sealed/",
         "trustkit shred sealed/ --delete-key awskms:///arn:aws:kms:eu-west-1:111122223333:key/ID",
         done="the wrapped keys are gone, now or from a run before",
-        refused="refused: a service does not let its key be deleted; nothing was destroyed",
+        refused="refused: a service does not let its key be deleted; the folder is as it was",
     )
     parser.place("folder", "the sealed folder")
     parser.many(
@@ -80,26 +82,29 @@ def _answer(folder: Path, done: Shredded) -> Answer:
             *((("data key", done.dek_id),) if done.dek_id else ()),
             *((("destroyed", counted(len(done.recipients), "wrapped key")),) if not done.before else ()),
             *(("to be deleted", f"{deletion.name}, {_when(deletion)}") for deletion in done.deletions),
+            *(("recorded before", f"{one.name}, {_when(one)}; not asked now") for one in done.recorded),
         ),
         fields={
             "folder": str(folder),
             "record": str(done.record),
             "dek_id": done.dek_id,
             "recipients": [{"kind": kind, "key": str(key)} for kind, key in done.recipients],
-            "deletions": [
-                {
-                    "kind": deletion.kind,
-                    "key": str(deletion.key_id),
-                    "name": deletion.name,
-                    "state": deletion.state,
-                    "at": deletion.at,
-                }
-                for deletion in done.deletions
-            ],
+            "deletions": [_fields(deletion) for deletion in done.deletions],
+            "recorded": [_fields(deletion) for deletion in done.recorded],
             "before": done.before,
         },
         warnings=_warnings(done),
     )
+
+
+def _fields(deletion: Deletion) -> dict[str, strictjson.Value]:
+    return {
+        "kind": deletion.kind,
+        "key": str(deletion.key_id),
+        "name": deletion.name,
+        "state": deletion.state,
+        "at": deletion.at,
+    }
 
 
 def _when(deletion: Deletion) -> str:
@@ -117,6 +122,10 @@ def _warnings(done: Shredded) -> tuple[str, ...]:
     if left:
         what = counted(left, "key")
         found.append(f"copies of recipients.json can still be used with {what} in AWS KMS; see --delete-key")
+    if done.recorded:
+        found.append("what was recorded before is signed by nobody; --delete-key asks the service again")
+    if done.forgotten:
+        found.append("shredded.json of a run before could not be read, or not be kept whole")
     if gone:
         found.append("whatever else was wrapped for a deleted key cannot be opened any more either")
     return tuple(found)

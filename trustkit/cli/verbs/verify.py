@@ -45,7 +45,7 @@ def configure(parser: Parser) -> None:
         "trustkit verify model/ --ca roots.pem --identity email:ml@example.com",
         "trustkit verify model/ --policy policy.yaml --json",
         "trustkit verify model/ --key author.pem.pub --only '*.safetensors'",
-        "trustkit verify s3://bucket/model --bundle model.sig --key author.pub --cluster dask://scheduler:8786",
+        "trustkit verify s3://bucket/model --bundle model.sig --key author.pub --cluster dask://host:8786",
         done="trusted; nothing else means that",
         refused="refused: not signed by whom you named, or not what was signed",
     )

@@ -1,0 +1,126 @@
+"""``trustkit check``: every model that manifests name, before they reach a cluster.
+
+What is refused here would be denied by the webhook; nothing is fetched.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trustkit.cli.answer import Answer, counted
+from trustkit.cli.parser import Parser, text_of
+from trustkit.cli.terminal import Terminal
+from trustkit.errors import DeniedError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from trustkit.workflows.checking import Finding
+    from trustkit.workloads.manifests import Subject
+
+STORY = """
+List every model that Kubernetes manifests name, in whatever kind and by whatever means, and refuse
+those that can be moved or that cannot be read. Files, folders (their .yaml, .yml and .json files)
+and - for standard input; many documents in a file, lists, and what helm and kustomize print.
+
+With --lock a reference has to be in the lockfile, and one that carries a manifest digest has to carry
+that one. What is only possibly a model is listed and refuses nothing, as in the webhook.
+"""
+FORMATS = ("text", "sarif", "markdown")
+CODES = (
+    "lock-mismatch",
+    "not-locked",
+    "not-pinned",
+    "reserved-annotation",
+    "unresolved-gpu",
+    "unresolved-model",
+)
+"""What a manifest is refused for."""
+
+
+def configure(parser: Parser) -> None:
+    """Add the verb's story and flags."""
+    parser.story(
+        STORY,
+        "trustkit check deploy/",
+        "helm template chart | trustkit check -",
+        "trustkit check deploy/ --lock model.lock --format sarif > models.sarif",
+        done="every model is pinned or locked",
+        refused="refused: a model can be moved, is not the locked one, or cannot be read",
+    )
+    parser.places("path", "a file of manifests, a folder of them, or - for standard input")
+    parser.one("--format", "how to print what was found (default: text)", choices=FORMATS)
+    parser.one("--lock", "lockfile that says which manifest digest a reference means")
+    parser.one("--table", "rows to add to the table of how models are named (YAML)")
+    parser.many(
+        "--allow", f"list this and do not refuse it: {', '.join(CODES)}", metavar="CODE", kind=_code_of
+    )
+    parser.many(
+        "--exclude", "leave out what matches this shell pattern in folders", metavar="GLOB", kind=text_of
+    )
+
+
+def run(arguments: argparse.Namespace, _terminal: Terminal) -> Answer:
+    """Read all manifests, ask the extractor, and list what it says."""
+    if arguments.json and arguments.format is not None:
+        raise UsageError("bad-arguments", "--json is a format itself; leave out --format or --json")
+    from trustkit.artifact.inputs import read_input
+    from trustkit.cli.manifests import files_in
+    from trustkit.workflows.checking import check_manifests
+    from trustkit.workloads import extension, lock
+
+    table = locked = None
+    if arguments.table is not None:
+        table = extension.extended_table(
+            read_input(arguments.table, max_bytes=extension.MAX_BYTES, what="table")
+        )
+    if arguments.lock is not None:
+        locked = lock.parse_lock(read_input(arguments.lock, max_bytes=lock.MAX_BYTES, what="lockfile"))
+    files = files_in(arguments.path, arguments.exclude or ())
+    subjects = list(itertools.chain.from_iterable(map(_subjects, files)))
+    findings = list(check_manifests(subjects, table=table, lock=locked, allowed=arguments.allow or ()))
+    return _answer(findings, len(files), len(subjects), arguments.format)
+
+
+def _subjects(file: Path) -> Iterator[Subject]:
+    from trustkit.cli.manifests import content_of
+    from trustkit.workloads.manifests import subjects_of
+
+    yield from subjects_of(content_of(file), str(file))
+
+
+def _answer(findings: Sequence[Finding], files: int, objects: int, form: str | None) -> Answer:
+    from trustkit.cli.findings import document_of, line_of, markdown, sarif
+
+    refused = [finding for finding in findings if finding.refused]
+    where = f"in {counted(objects, 'object')} of {counted(files, 'file')}"
+    counts = {"files": files, "objects": objects, "references": len(findings), "refused": len(refused)}
+    codes = sorted({finding.code for finding in refused})
+    refusal = DeniedError(
+        "manifests-refused",
+        f"{len(refused)} of {counted(len(findings), 'model reference')} {where} cannot stay as they are "
+        f"({', '.join(codes)}); pin them or lock them",
+        codes=list(codes),
+        **counts,
+    )
+    product = {"sarif": sarif, "markdown": markdown}.get(form or "")
+    return Answer(
+        "checked",
+        f"{counted(len(findings), 'model reference')} {where}; none is refused",
+        lines=[line_of(finding) for finding in findings],
+        fields={**counts, "findings": [document_of(finding) for finding in findings]},
+        warnings=[] if objects else ["there is no Kubernetes object in what was checked"],
+        product=None if product is None else product(findings),
+        product_name=form or "",
+        audible=product is not None,
+        refusal=refusal if refused else None,
+    )
+
+
+def _code_of(untrusted: str) -> str:
+    if untrusted not in CODES:
+        raise argparse.ArgumentTypeError(f"must be one of {', '.join(CODES)}")
+    return untrusted

@@ -1,0 +1,160 @@
+"""``trustkit pin``: manifests name the very bytes that somebody signed; only those places change.
+
+A reference gets the digest of what the caller says it means, once its signature was verified.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import stat
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trustkit.cli.answer import Answer, counted
+from trustkit.cli.parser import Parser, path_of, text_of
+from trustkit.cli.terminal import Terminal
+from trustkit.cli.trust import policy_from_flags, trust_flags
+from trustkit.errors import UsageError, VerificationError
+
+if TYPE_CHECKING:
+    from trustkit.digest import Digest
+    from trustkit.workflows.pinning import Pinned
+
+STORY = """
+Say with --from what a reference means: a signed folder, a bundle, or a sealed folder. Its signatures
+are verified, and its manifest digest is written behind that reference in every manifest that names it
+(trust:// references), and into the lockfile (all of them). Comments, order and quoting stay as they
+are; a second run changes nothing. Nothing is guessed, and nothing is fetched.
+"""
+LOCK = Path("model.lock")
+
+
+def configure(parser: Parser) -> None:
+    """Add the verb's story and flags."""
+    parser.story(
+        STORY,
+        "trustkit pin deploy/ --from trust://store/acme/tiny-llm=./sealed --policy policy.yaml --diff",
+        "trustkit pin deploy/ --from s3://models/tiny-llm=tiny-llm.sig --key author.pem.pub",
+        done="pinned and locked, or so already",
+        refused="a signature is not believed; nothing is written",
+    )
+    parser.places("path", "a file of manifests, or a folder of them")
+    parser.many(
+        "--from",
+        "what a reference means: a signed or sealed folder, or a bundle",
+        metavar="REFERENCE=PATH",
+        kind=_meaning_of,
+        required=True,
+    )
+    trust_flags(parser)
+    parser.one("--lock", "lockfile to write (default: model.lock)")
+    parser.one("--table", "rows to add to the table of how models are named (YAML)")
+    parser.many(
+        "--exclude", "leave out what matches this shell pattern in folders", metavar="GLOB", kind=text_of
+    )
+    parser.switch("--diff", "show what changes")
+    parser.switch("--dry-run", "write nothing")
+
+
+def run(arguments: argparse.Namespace, _terminal: Terminal) -> Answer:
+    """Verify what references mean, change manifests, and write them."""
+    from trustkit.artifact.inputs import read_input, status_of
+    from trustkit.cli.manifests import STANDARD_INPUT, content_of, files_in
+    from trustkit.workflows.pinning import pin_manifests
+    from trustkit.workloads import extension, lock
+
+    if STANDARD_INPUT in map(str, arguments.path):
+        raise UsageError("bad-arguments", "standard input cannot be changed; name files or folders")
+    digests = _digests(arguments)
+    target: Path = arguments.lock or LOCK
+    there = status_of(target) is not None
+    before = read_input(target, max_bytes=lock.MAX_BYTES, what="lockfile") if there else b""
+    table = None
+    if arguments.table is not None:
+        table = extension.extended_table(
+            read_input(arguments.table, max_bytes=extension.MAX_BYTES, what="table")
+        )
+    files = {
+        str(path): content_of(path)
+        for path in files_in(arguments.path, arguments.exclude or ())
+        if path != target
+    }
+    pinned = pin_manifests(
+        files, digests, lock=lock.parse_lock(before) if there else lock.Lock({}), table=table
+    )
+    new = lock.to_bytes(pinned.lock)
+    after = {**({str(target): new} if new != before else {}), **pinned.files}  # the lockfile first
+    old = {**files, str(target): before}
+    if not arguments.dry_run:
+        for name, content in after.items():
+            _write(Path(name), old[name], content)
+    return _answer(pinned, old, after, diff=arguments.diff, written=not arguments.dry_run)
+
+
+def _digests(arguments: argparse.Namespace) -> dict[str, Digest]:
+    from trustkit.workflows.pinning import proven_digest
+
+    policy = policy_from_flags(arguments.policy, arguments.key, arguments.publisher_key)
+    found: dict[str, Digest] = {}
+    for reference, path in vars(arguments)["from"]:
+        if reference in found:
+            raise UsageError("bad-arguments", f"--from says twice what {reference!r} means")
+        found[reference] = proven_digest(path, policy)
+    return found
+
+
+def _write(path: Path, before: bytes, content: bytes) -> None:
+    """Replace a file in one step, unless somebody else changed it meanwhile."""
+    from trustkit.artifact.inputs import status_of
+    from trustkit.cli.manifests import content_of
+    from trustkit.storage.local import write_new
+
+    def unchanged() -> None:
+        if content_of(path) != before:
+            raise VerificationError("file-changed", f"{str(path)!r} changed meanwhile; run it again")
+
+    status = status_of(path)
+    if status is None:
+        write_new(path, content)
+    else:
+        mode = stat.S_IMODE(status.st_mode)
+        write_new(path.resolve(), content, overwrite=True, mode=mode, exact=True, check=unchanged)
+
+
+def _answer(
+    pinned: Pinned, old: Mapping[str, bytes], after: Mapping[str, bytes], *, diff: bool, written: bool
+) -> Answer:
+    from trustkit.cli.findings import document_of
+
+    changed = sorted(after)
+    what = f"{counted(pinned.references, 'reference')} in {counted(len(after), 'changed file')}"
+    left = counted(len(pinned.left), "finding")
+    return Answer(
+        "pinned" if written else "would pin",
+        what if changed else f"{counted(pinned.references, 'reference')}; nothing changes",
+        rows=[("written" if written else "to write", name) for name in changed],
+        lines=list(_diffs(old, after)) if diff else [],
+        fields={
+            "references": pinned.references,
+            "changed": list(changed),
+            "written": written,
+            "left": [document_of(finding) for finding in pinned.left],
+            **({"diff": "\n".join(_diffs(old, after))} if diff else {}),
+        },
+        warnings=[f"{left} left that trustkit check --lock refuses"] if pinned.left else [],
+    )
+
+
+def _diffs(old: Mapping[str, bytes], after: Mapping[str, bytes]) -> Iterator[str]:
+    for name in sorted(after):
+        first, second = (raw.decode("utf-8-sig").splitlines() for raw in (old[name], after[name]))
+        yield from difflib.unified_diff(first, second, fromfile=name, tofile=name, n=2, lineterm="")
+
+
+def _meaning_of(untrusted: str) -> tuple[str, Path]:
+    reference, equals, path = text_of(untrusted).rpartition("=")
+    if not equals or not reference or "@sha256:" in reference:
+        raise argparse.ArgumentTypeError("is REFERENCE=PATH, the reference without a digest")
+    return reference, path_of(path)

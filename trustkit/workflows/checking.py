@@ -1,0 +1,153 @@
+"""The story of checking manifests: every model that they name, and whether it may stay as it is.
+
+The law of this file: nothing is fetched and nothing guessed. What is named by
+something that can be moved, or in a way that cannot be read, is refused, unless
+the lockfile or the caller says otherwise.
+
+    1. Every object of every file is read; objects that others are based on are known by then.
+    2. The extractor that the webhook asks lists the models, and the places that it cannot read.
+    3. Without a lockfile a reference must be pinned. With one it must be in it; where the reference
+       carries a manifest digest itself, the two must be the same.
+    4. What only may be a model is told, as the webhook does, and refused by nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Literal, NamedTuple
+
+from trustkit.strictjson import Object
+from trustkit.workloads.extract import references
+from trustkit.workloads.lock import Lock
+from trustkit.workloads.manifests import Subject
+from trustkit.workloads.table import Table, default_table
+from trustkit.workloads.values import ModelReference
+
+State = Literal["pinned", "locked", "mutable", "unresolved", "possible", "forbidden"]
+REMEDIES = {
+    "not-pinned": "append @sha256: and the manifest digest, or lock the reference in a lockfile (--lock)",
+    "not-locked": "add the reference and its manifest digest to the lockfile",
+    "lock-mismatch": "find out which of the two digests is meant, and correct the other",
+    "unresolved-model": "name the model in the object itself, by a pinned reference",
+    "unresolved-gpu": "name the model that the accelerator is for, by a pinned reference",
+    "reserved-annotation": "remove the annotation; only trustkit may write it",
+}
+"""What to do about each code of a finding."""
+_PIN = "@sha256:"
+
+
+class Finding(NamedTuple):
+    """What is said of one place of one object. All texts but code and state are untrusted.
+
+    Attributes:
+        subject: The object, its file and document.
+        line: The line of the file, from 1.
+        path: Where it stands in the document.
+        reference: What stands there.
+        state: What it is.
+        code: Why it is refused, or would be; empty where all is well.
+        refused: Whether it is.
+        model: What the extractor says of it, where it is a reference.
+        reason: Why it was taken for a model, or what could not be read.
+    """
+
+    subject: Subject
+    line: int
+    path: str
+    reference: str
+    state: State
+    code: str
+    refused: bool
+    model: ModelReference | None
+    reason: str
+
+
+def check_manifests(
+    subjects: Iterable[Subject],
+    *,
+    table: Table | None = None,
+    lock: Lock | None = None,
+    allowed: Collection[str] = (),
+) -> Iterator[Finding]:
+    """Yield what is to be said of every model that the objects name, in their order.
+
+    Args:
+        subjects: The objects, untrusted; those that others are based on may be among them.
+        table: How models are named; the one of this package by default.
+        lock: What references mean that do not say it themselves.
+        allowed: Codes that are told and do not refuse.
+
+    Raises:
+        LimitError: What the extractor raises.
+    """
+    table = table or default_table()
+    everything = list(subjects)
+    bases = _bases(everything, table)
+    for subject in everything:  # in order; each once
+        yield from _findings(subject, bases.get(subject.namespace, {}), table, lock, allowed=allowed)
+
+
+def _bases(subjects: Iterable[Subject], table: Table) -> dict[str, Mapping[str, Object]]:
+    """Objects that others may be merged with, by namespace and name; of two of one name, neither."""
+    found: dict[str, dict[str, Object]] = {}
+    twice: set[tuple[str, str]] = set()
+    for subject in subjects:
+        kind = table.kinds.get(subject.title.partition(" ")[0])
+        if kind is not None and kind.template and kind.bases and subject.name:
+            names = found.setdefault(subject.namespace, {})
+            if subject.name in names:
+                twice.add((subject.namespace, subject.name))
+            names[subject.name] = subject.object
+    for namespace, name in twice:
+        del found[namespace][name]
+    return {**found}
+
+
+def _findings(
+    subject: Subject,
+    bases: Mapping[str, Object],
+    table: Table,
+    lock: Lock | None,
+    *,
+    allowed: Collection[str],
+) -> Iterator[Finding]:
+    said = references(subject.object, table=table, bases=bases)
+
+    def finding(
+        path: str,
+        text: str,
+        state: State,
+        code: str,
+        *,
+        model: ModelReference | None = None,
+        reason: str = "",
+    ) -> Finding:
+        refused = bool(code) and code not in allowed
+        whole = f"{subject.prefix}.{path}" if subject.prefix and path else path or subject.prefix
+        return Finding(subject, subject.node.line_of(path), whole, text, state, code, refused, model, reason)
+
+    for model in said.models:
+        state, code = _judged(model, lock, subject.title)
+        yield finding(model.path, model.reference, state, code, model=model, reason=model.reason)
+    for place in said.unresolved:
+        code = "unresolved-gpu" if place.code == "unresolved-gpu" else "unresolved-model"
+        yield finding(place.path, place.text, "unresolved", code, reason=place.reason)
+    for name in said.reserved_annotations:
+        why = "only trustkit writes annotations of this prefix"
+        yield finding(f'metadata.annotations["{name}"]', name, "forbidden", "reserved-annotation", reason=why)
+
+
+def _judged(model: ModelReference, lock: Lock | None, title: str) -> tuple[State, str]:
+    """Steps 3 and 4."""
+    own = model.scheme == "trust" and model.pinned
+    if model.confidence == "possible":
+        return "possible", ""
+    if lock is None:
+        return ("pinned", "") if model.pinned else ("mutable", "not-pinned")
+    reference, _, digest = model.reference.partition(_PIN) if own else (model.reference, "", "")
+    locked = lock.digest_of(reference, model.scheme, title)
+    if locked is None:
+        return ("pinned" if model.pinned else "mutable"), "not-locked"
+    if own and digest.partition("#")[0] != locked.hex:
+        return "pinned", "lock-mismatch"
+    return ("pinned" if own else "locked"), ""

@@ -1,0 +1,107 @@
+"""Manifests as they lie in Git or come out of a renderer: every Kubernetes object of a file.
+
+The law of this file: what names an ``apiVersion`` and a ``kind`` is an object; a
+list of any kind is its entries. All other documents are somebody else's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from trustkit.strictjson import Object
+from trustkit.workloads.nodes import Node, nodes_of
+from trustkit.workloads.places import spot
+
+_LOCAL_GROUPS = ("kustomize.config.k8s.io/",)
+"""Kinds that a renderer reads, and no API server."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One Kubernetes object of a file.
+
+    Attributes:
+        file: The file, as it was named.
+        document: The number of its document, from 1.
+        prefix: Where it stands in the document: ``items[3]``, or empty.
+        node: The object with its lines.
+        object: The object as the extractor reads it.
+    """
+
+    file: str
+    document: int
+    prefix: str
+    node: Node
+    object: Object
+
+    @property
+    def namespace(self) -> str:
+        """The namespace that it names, or an empty text."""
+        return self._metadata("namespace")
+
+    @property
+    def name(self) -> str:
+        """What it is called, or an empty text."""
+        return self._metadata("name")
+
+    @property
+    def title(self) -> str:
+        """Kind, namespace and name: ``apps/Deployment team-a/web``."""
+        version = str(self.object["apiVersion"])
+        group = version.partition("/")[0] + "/" if "/" in version else ""
+        name = self.name or self._metadata("generateName")
+        return f"{group}{self.object['kind']} {self.namespace + '/' if self.namespace else ''}{name}".rstrip()
+
+    def _metadata(self, member: str) -> str:
+        metadata = self.object.get("metadata")
+        value = metadata.get(member) if isinstance(metadata, dict) else None
+        return value if isinstance(value, str) else ""
+
+
+def subjects_of(untrusted: bytes, file: str, *, loader: Any = None) -> Iterator[Subject]:
+    """Return every Kubernetes object of a file; documents that are none are left out.
+
+    Args:
+        untrusted: The file.
+        file: Its name, for messages.
+        loader: The parser; the quick one where the library has it.
+
+    Raises:
+        FormatError: ``bad-manifest``.
+        LimitError: ``too-large``, ``too-many-values`` or ``too-deep``.
+    """
+    return subjects_in(nodes_of(untrusted, file, loader=loader), file)
+
+
+def subjects_in(documents: Iterable[Node], file: str) -> Iterator[Subject]:
+    """Yield every Kubernetes object of documents that were read from a file."""
+    for number, node in enumerate(documents, 1):
+        for prefix, found in _objects(node, "", ""):
+            value = found.value
+            if isinstance(value, dict) and not str(value["apiVersion"]).startswith(_LOCAL_GROUPS):
+                yield Subject(file, number, prefix, found, value)
+
+
+def _objects(node: Node, prefix: str, kind: str) -> Iterator[tuple[str, Node]]:
+    """Yield an object, or those of a list of any kind; *kind* is what the entries of a typed list are."""
+    if isinstance(node.members, list):
+        for index, item in enumerate(node.members):
+            yield from _objects(item, spot(prefix, index), kind)
+        return
+    value = node.value
+    if not isinstance(value, dict) or not isinstance(node.members, dict):
+        return
+    if "kind" not in value and kind:  # the API server leaves both out in a typed list
+        given, _, inner = kind.rpartition(" ")
+        value = {"apiVersion": given, "kind": inner, **value}
+    version, name = value.get("apiVersion"), value.get("kind")
+    if not isinstance(version, str) or not isinstance(name, str):
+        return
+    items = node.members.get("items")
+    if name.endswith("List") and items is not None and isinstance(items.members, list):
+        inner = "" if name == "List" else f"{version} {name.removesuffix('List')}"
+        yield from _objects(items, spot(prefix, "items"), inner)
+        return
+    yield prefix, Node(value, node.line, node.weight, node.members)
