@@ -18,11 +18,10 @@ from collections.abc import Callable, Iterator, Sequence
 
 from admission.evidence import remedy_for
 from admission.sidecar import Injection, Plan
-from admission.walking import every
+from admission.walking import every, listed
 from trustkit.deciding.decision import Violation
 from trustkit.strictjson import Object
 from trustkit.workloads.sidecars import bears_our_name, sidecars_of
-from trustkit.workloads.values import CONTAINER_LISTS
 
 
 def exposed(
@@ -60,11 +59,9 @@ def exposed(
 
 def _others(spec: Object) -> Iterator[tuple[str, Object]]:
     """Every container of every list but our sidecars."""
-    for name in CONTAINER_LISTS:
-        entries = spec.get(name)
-        for index, entry in enumerate(entries if isinstance(entries, list) else ()):
-            if isinstance(entry, dict) and not bears_our_name(entry):
-                yield f"spec.{name}[{index}]", entry
+    for name, index, entry in listed(spec):
+        if not bears_our_name(entry):
+            yield f"spec.{name}[{index}]", entry
 
 
 def _ports(container: Object) -> frozenset[int]:

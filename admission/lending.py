@@ -30,12 +30,11 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from admission.evidence import remedy_for
-from admission.walking import every
+from admission.walking import every, listed
 from trustkit.deciding.decision import Violation
 from trustkit.strictjson import Object, Value
 from trustkit.workloads.grammar import lies_below
 from trustkit.workloads.sidecars import bears_our_name
-from trustkit.workloads.values import CONTAINER_LISTS
 
 SPIFFE_DRIVER = "csi.spiffe.io"
 SOCKET_FOLDERS = ("/run/spire", "/var/run/spire", "/tmp/spire-agent")  # noqa: S108 - SPIRE's own default
@@ -101,12 +100,11 @@ def borrowed(spec: Object, lent: Lent, *, check: Callable[[], None]) -> tuple[Vi
         check()
         if not bears_our_name(volume) and _gives(volume, lent, check):
             wrong.append(f"spec.volumes[{index}] has the source of a volume that only the sidecar may have")
-    for name in CONTAINER_LISTS:
-        for index, container in enumerate(_entries(spec.get(name))):
-            check()
-            variables: Value = [container.get("env"), container.get("envFrom")]
-            if not lent.secrets.isdisjoint(_secrets(variables, check)):
-                wrong.append(f"spec.{name}[{index}] reads a Secret that only the sidecar may have")
+    for name, index, container in listed(spec):
+        check()
+        variables: Value = [container.get("env"), container.get("envFrom")]
+        if not lent.secrets.isdisjoint(_secrets(variables, check)):
+            wrong.append(f"spec.{name}[{index}] reads a Secret that only the sidecar may have")
     return tuple(Violation("identity-shared", why, remedy_for("identity-shared")) for why in wrong)
 
 

@@ -29,13 +29,13 @@ from admission.exposure import exposed
 from admission.lending import borrowed, lent_by, overlap
 from admission.mutate import uses_of
 from admission.sidecar import Injection, Plan, injection_for, shared_volumes
-from admission.walking import every
+from admission.walking import every, listed
 from trustkit import strictjson
 from trustkit.deciding.decision import Violation
 from trustkit.strictjson import Object, Value
 from trustkit.workloads.sidecars import PREFIX, bears_our_name, sidecars_of
 from trustkit.workloads.table import default_table
-from trustkit.workloads.values import CONTAINER_LISTS, Extraction
+from trustkit.workloads.values import Extraction
 
 POWERS = frozenset(
     (
@@ -172,11 +172,9 @@ def _volumes(spec: Object, injections: list[Injection], plan: Plan, check: Calla
 
 def _others(spec: Object) -> Iterator[tuple[str, Object]]:
     """Every container of every list that is not an init container with our name."""
-    for name in CONTAINER_LISTS:
-        entries = spec.get(name)
-        for index, entry in enumerate(entries if isinstance(entries, list) else ()):
-            if isinstance(entry, dict) and not (name == "initContainers" and bears_our_name(entry)):
-                yield f"spec.{name}[{index}]", entry
+    for name, index, entry in listed(spec):
+        if not (name == "initContainers" and bears_our_name(entry)):
+            yield f"spec.{name}[{index}]", entry
 
 
 def _mounts(

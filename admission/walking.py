@@ -1,14 +1,15 @@
-"""A way through all of an untrusted value that cannot outlast a deadline.
+"""Ways through untrusted objects: all of a value, within a deadline, and the containers of a pod.
 
-The law of this file: no recursion, and a look at the clock every so often,
-whatever shape the value has.
+The law of this file: no recursion, and where the whole of a value is walked a
+look at the clock every so often, whatever shape it has.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from trustkit.strictjson import Value
+from trustkit.strictjson import Object, Value
+from trustkit.workloads.values import CONTAINER_LISTS
 
 OFTEN = 8192
 """Values between two looks at the clock."""
@@ -33,3 +34,12 @@ def every(untrusted: Value, *, check: Callable[[], None]) -> Iterator[Value]:
             waiting += here.values()
         elif isinstance(here, list):
             waiting += here
+
+
+def listed(untrusted_spec: Object) -> Iterator[tuple[str, int, Object]]:
+    """Return every container of a pod: the list it stands in, its place there, and itself."""
+    for name in CONTAINER_LISTS:
+        entries = untrusted_spec.get(name)
+        for index, entry in enumerate(entries if isinstance(entries, list) else ()):
+            if isinstance(entry, dict):
+                yield name, index, entry

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,15 +23,13 @@ from trustkit.verifying.compare import match_tree
 from trustkit.verifying.policy import VerificationPolicy
 from trustkit.verifying.verify import VerifiedManifest, verify_manifest
 from trustkit.workflows.places import AnyPath, Clock, default_bundle, place_of
-from trustkit.workflows.sealed import modes_by_umask
+from trustkit.workflows.sealed import Entropy, modes_by_umask
 from trustkit.workflows.verified import believe
 from trustkit.workflows.workers import cores
 
 if TYPE_CHECKING:
     from trustkit.sealing.jwe import JweKey
     from trustkit.storage.local import LocalSource
-
-Entropy = Callable[[int], bytes]
 
 
 @dataclass(frozen=True, slots=True)
