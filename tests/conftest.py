@@ -1,5 +1,6 @@
 """What several rooms of tests share: the estate of real programs, and the forger of certificates."""
 
+import contextlib
 import functools
 import importlib.util
 import os
@@ -45,6 +46,21 @@ def simulator(name):
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture
+def open_in():
+    """Return what is held open in a folder: descriptors elsewhere come and go with other threads."""
+
+    def open_in(folder):
+        held = []
+        for number in os.listdir("/proc/self/fd"):  # noqa: PTH208 - names alone
+            with contextlib.suppress(OSError):  # the one that lists them has gone
+                if Path(f"/proc/self/fd/{number}").readlink().is_relative_to(folder):
+                    held.append(number)
+        return sorted(held)
+
+    return open_in
 
 
 @pytest.fixture(scope="session")

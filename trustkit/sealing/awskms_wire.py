@@ -109,7 +109,7 @@ class Wire:
             response = http.send(request)
             return response, self._body(response, deadline)
         finally:
-            http.close()  # of connections that wait for more: there is one request
+            http.close()  # there is one request
 
     def _body(self, response: AWSResponse, deadline: float) -> bytes:
         """Read byte by byte, which costs little for so few: so what drips meets the deadline."""
@@ -174,11 +174,15 @@ class _Http(URLLib3Session):  # type: ignore[misc]  # the library has no types
         proxies: Mapping[str, str],
         timeout: tuple[float, float],
     ) -> None:
+        self._made: list[AWSHTTPSConnection] = []
+        made = self._made
+
         class Connection(AWSHTTPSConnection):  # type: ignore[misc]  # as above
             def _new_conn(self) -> socket.socket:
-                made: socket.socket = super()._new_conn()
-                sockets.hold(made)
-                return made
+                made.append(self)
+                found: socket.socket = super()._new_conn()
+                sockets.hold(found)
+                return found
 
         class Pool(AWSHTTPSConnectionPool):  # type: ignore[misc]  # as above
             ConnectionCls = Connection
@@ -190,6 +194,12 @@ class _Http(URLLib3Session):  # type: ignore[misc]  # the library has no types
         manager: PoolManager = super()._get_connection_manager(url, proxy_url)
         manager.pool_classes_by_scheme = {"https": self._pool}
         return manager
+
+    def close(self) -> None:
+        """Close every connection now; the library leaves those that wait for more to the garbage collector."""
+        super().close()
+        for connection in self._made:
+            connection.close()
 
 
 class _Read:

@@ -450,6 +450,21 @@ def endless(kms, monkeypatch):
         thread.join(5)
 
 
+@pytest.fixture
+def connected(monkeypatch):
+    """The TLS sockets of all connections made to the service."""
+    from botocore.awsrequest import AWSHTTPSConnection
+
+    made, real = [], AWSHTTPSConnection.connect
+
+    def connect(self):
+        real(self)
+        made.append(self.sock)
+
+    monkeypatch.setattr(AWSHTTPSConnection, "connect", connect)
+    return made
+
+
 def asking():
     return [thread for thread in threading.enumerate() if thread.name == "trustkit-awskms"]
 
@@ -463,7 +478,7 @@ def asking():
         (b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n", b" "),
     ],
 )
-def test_a_server_that_never_comes_to_an_end_is_given_up(key, endless, first, piece):
+def test_a_server_that_never_comes_to_an_end_is_given_up(key, endless, connected, first, piece):
     """No read of it is silent, and no clock of a body runs yet; whoever asked has ended, too."""
     slow = parse_key(f"awskms://{endless(first, piece)}/{key.arn}")
     error = refused(UnavailableError, "kms-unavailable", lambda: wrap(slow))
@@ -471,6 +486,7 @@ def test_a_server_that_never_comes_to_an_end_is_given_up(key, endless, first, pi
     for thread in asking():
         thread.join(5)
         assert not thread.is_alive()
+    assert [stream.fileno() for stream in connected] == [-1]
 
 
 def test_a_proxy_that_never_comes_to_an_end_is_given_up(key, endless, monkeypatch):

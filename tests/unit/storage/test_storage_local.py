@@ -4,7 +4,6 @@ import contextlib
 import os
 import socket
 import stat
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -193,19 +192,19 @@ def test_a_name_that_no_disk_takes_is_unreadable(source):
     assert caught.value.code == "unreadable"
 
 
-def test_no_descriptor_stays_open(source, folder, interrupting):
+def test_no_descriptor_stays_open(source, folder, interrupting, open_in):
     """Not after a success, not after a failure; and an interrupt never closes what is not its own."""
     source.length("doc")
-    before = len(list(Path("/proc/self/fd").iterdir()))
+    before = len(open_in(folder))
     LocalSource(folder).close()
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert len(open_in(folder)) == before
     (folder / "blobs/deep/er").mkdir(parents=True)
     (folder / "blobs/deep/er/a").write_bytes(BLOB)
     for name in ("blobs/a", "blobs/deep/er/a", "blobs/deep/er/absent", "blobs/absent", "doc/x", "blobs"):
         for ask in ("document", "read_range", "length"):
             with contextlib.suppress(UnavailableError, FormatError, LimitError):
                 asked(source, ask, name)
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert len(open_in(folder)) == before
 
     def work():
         os.close(open_below(source._folder, "blobs/a"))

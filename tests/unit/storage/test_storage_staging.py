@@ -753,14 +753,13 @@ def test_an_interrupt_at_any_line_of_a_failure_leaves_nothing(tmp_path, interrup
     assert turns > 50
 
 
-def test_no_descriptor_stays_open(target, tmp_path):
-    before = sorted(path.name for path in Path("/proc/self/fd").iterdir())
+def test_no_descriptor_stays_open(target, tmp_path, open_in):
     for token in ("aaaaaaaa", "bbbbbbbb"):
         with Staging(target, token=token) as staging:
             staging.write("a/b", b"x")
             if token.startswith("b"):
                 staging.publish()
-    assert sorted(path.name for path in Path("/proc/self/fd").iterdir()) == before
+    assert open_in(tmp_path) == []
 
 
 def run(program, *arguments, **environment):

@@ -79,8 +79,8 @@ def sharded(proof):
 
 
 @pytest.fixture
-def open_descriptors():
-    return lambda: set(os.listdir("/proc/self/fd"))  # noqa: PTH208 - names alone
+def open_descriptors(open_in, tmp_path):
+    return lambda: set(open_in(tmp_path))
 
 
 def refused(path, manifest, code, kind=VerificationError, **how):
