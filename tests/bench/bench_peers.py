@@ -45,6 +45,23 @@ from model_signing import verifying
 model, signature, key = sys.argv[1:]
 verifying.Config().use_elliptic_key_verifier(public_key=key).verify(model, signature)
 """
+RAW = """
+import hashlib, os, sys, threading
+def work(paths):
+    view = memoryview(bytearray(1 << 19))
+    for path in paths:
+        descriptor, place, hasher = os.open(path, os.O_RDONLY), 0, hashlib.sha256()
+        while read := os.preadv(descriptor, [view], place):
+            hasher.update(view[:read])
+            place += read
+        hasher.digest()
+paths = sys.argv[1:]
+for thread in (threads := [threading.Thread(target=work, args=(paths[number::2],)) for number in (0, 1)]):
+    thread.start()
+for thread in threads:
+    thread.join()
+"""
+"""Two threads that read and hash whole files, and nothing else: what nobody with this hash can beat."""
 WAYS = {
     "files sha256": (),
     "shards sha256": ("--method", "shards", "--shard-size", SHARD),
@@ -112,15 +129,18 @@ class Bench:
         """Say how the peer verifies."""
         return [PEER, "verify", "key", "--signature", bundle, "--public_key", self.public, model]
 
-    def compare(self, title, peer, ours):
+    def compare(self, title, peer, ours, *, limit=None):
         """Run everybody in turns.
 
         Args:
             title: What the work is.
             peer: The peer's command.
             ours: Name of a way of ours: (command, goal).
+            limit: A command that does only what everybody must do.
         """
         commands = {name: command for name, (command, _) in ours.items()}
+        if limit:
+            commands["raw loop"] = limit
         if PEER.exists():
             commands["model_signing"] = peer
         runs = {name: [] for name in commands}
@@ -137,6 +157,10 @@ class Bench:
                 f"  {name:<16} median {statistics.median(seconds):7.3f} s   rounds"
                 f" {' '.join(f'{value:.3f}' for value in seconds)}"
             )
+        if limit and PEER.exists():
+            pair = ("raw loop", "model_signing")
+            least, peers = (statistics.median(each.seconds for each in runs[name]) for name in pair)
+            print(f"  the raw loop alone: {peers / least:.2f} x the peer's speed")
         for name, (_, goal) in ours.items():
             self.memory = max(self.memory, *(each.memory for each in runs[name]))
             self._judge(title, name, runs, goal)
@@ -188,7 +212,8 @@ def several(bench, size, _):
     model = bench.folder / "several"
     for number in range(8):
         fill(model / f"model-{number}.safetensors", size // 8)
-    _both(bench, f"8 files of {size // 8 // MIB} MiB", model, 1.25)
+    paths = sorted(model.iterdir())
+    _both(bench, f"8 files of {size // 8 // MIB} MiB", model, 1.25, limit=[sys.executable, "-c", RAW, *paths])
     shutil.rmtree(model)
 
 
@@ -251,17 +276,19 @@ def resign(bench, size, _):
     shutil.rmtree(model)
 
 
-def _both(bench, title, model, goal):
+def _both(bench, title, model, goal, *, limit=None):
     ours, theirs = bench.folder / "ours.sig", bench.folder / "peer.sig"
     sign = bench.compare(
         f"sign {title}",
         bench.peer_sign(model, theirs),
         {"files sha256": (bench.sign(model, to=ours), goal)},
+        limit=limit,
     )
     verify = bench.compare(
         f"verify {title}",
         bench.peer_verify(model, theirs),
         {"files sha256": (bench.verify(model, ours), goal)},
+        limit=limit,
     )
     return {f"sign {title}": sign, f"verify {title}": verify}
 
