@@ -47,8 +47,11 @@ TOOLS = {
     "kubeconform": Tool("github.com/yannh/kubeconform", "v0.8.0", "/cmd/kubeconform"),
 }
 CLUSTER = ("etcd", "kube-apiserver", "kubectl", "helm", "kubeconform")
-KSERVE = ("github.com/kserve/kserve", "v0.16.0", "config/crd/full")
-"""KServe's definitions of its resources: read from its module, not kept in this repository."""
+DEFINITIONS = {
+    "kserve": ("github.com/kserve/kserve", "v0.16.0", "config/crd/full"),
+    "kuberay": ("github.com/ray-project/kuberay/ray-operator", "v1.4.2", "config/crd/bases"),
+}
+"""Definitions of resources, each with its module and a folder in it: read from there, not kept here."""
 
 
 def go(*words: str, folder: Path) -> str:
@@ -119,16 +122,16 @@ def build(name: str, bin_folder: Path) -> None:
     link.rename(bin_folder / name)
 
 
-def fetch_kserve() -> None:
-    """Copy KServe's definitions out of its module, unless they are there."""
-    module, version, inside = KSERVE
-    target = CACHE / f"kserve-{version}"
+def fetch(name: str) -> None:
+    """Copy definitions out of their module, unless they are there."""
+    module, version, inside = DEFINITIONS[name]
+    target = CACHE / f"{name}-{version}"
     if target.exists():
         return
     with tempfile.TemporaryDirectory(dir=CACHE) as fresh:
         folder = Path(fresh)
         source = Path(downloaded(module, version, folder)["Dir"], inside)
-        made = shutil.copytree(source, folder / "full", copy_function=shutil.copyfile)
+        made = shutil.copytree(source, folder / "made", copy_function=shutil.copyfile)
         for place in (made, *(path for path in made.rglob("*") if path.is_dir())):
             place.chmod(0o755)  # modules are read-only; what is copied here is ours
         made.rename(target)
@@ -147,8 +150,8 @@ def main(names: list[str]) -> None:
     bin_folder.mkdir(parents=True, exist_ok=True)
     for name in wanted:
         build(name, bin_folder)
-    if "cluster" in names:
-        fetch_kserve()
+    for name in DEFINITIONS if "cluster" in names else ():
+        fetch(name)
 
 
 if __name__ == "__main__":

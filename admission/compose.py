@@ -16,6 +16,7 @@ from admission.config import Config
 from admission.deadline import Clocks
 from admission.decide import Judge, Record, Rules, Verdict
 from admission.evidence import EvidenceCache, EvidenceRoom
+from admission.reading import Reading
 from admission.review import Review
 from admission.sidecar import Plan
 from trustkit.artifact.inputs import read_input
@@ -35,6 +36,8 @@ from trustkit.storage.http import HTTPSource
 from trustkit.strictjson import Object
 from trustkit.verifying.policy import MAX_BYTES as POLICY_MAX_BYTES
 from trustkit.verifying.policy import VerificationPolicy, parse_policy
+from trustkit.workloads import basefile, extension
+from trustkit.workloads.table import default_table
 
 MAX_RECORDED = 50
 """Most violations that are written into a record; all are counted."""
@@ -54,7 +57,8 @@ def compose(config: Config, *, clocks: Clocks, alarm: Callable[[TrustkitError], 
     Args:
         config: The configuration.
         clocks: The clocks.
-        alarm: Told of a new SVID that could not be taken while we run, and of a record that is wrong.
+        alarm: Told of a new SVID that could not be taken while we run, of a record that is wrong, and of
+            rows of the operator's own that take something out of judgement.
 
     Raises:
         TrustkitError: Whatever is missing, unreadable or wrong.
@@ -63,6 +67,7 @@ def compose(config: Config, *, clocks: Clocks, alarm: Callable[[TrustkitError], 
     stores = _Stores(config, clocks, alarm)
     plan = Plan(config.sidecar, config.stores, policy.digest, _trust_bundle(config, stores.identity))
     engine = _engine(config)
+    reading = _reading(config, alarm)
     judge = Judge(
         room=EvidenceRoom(
             policy,
@@ -76,18 +81,23 @@ def compose(config: Config, *, clocks: Clocks, alarm: Callable[[TrustkitError], 
         ),
         plan=plan,
         rules=_rules(engine),
+        reading=reading,
         strict_volumes=config.strict_volumes,
         alarm=alarm,
-        record=_record(config, clocks, plan, engine.digest),
+        record=_record(config, clocks, _under(plan, engine.digest, reading)),
     )
-    return Composed(judge, _summary(plan, engine.digest, stores.identity))
+    return Composed(judge, _summary(plan, engine.digest, reading, stores.identity))
 
 
-def _summary(plan: Plan, rules: Digest, identity: SpiffeID) -> Object:
+def _under(plan: Plan, rules: Digest, reading: Reading) -> Object:
+    """What decisions are made under."""
+    return {"policy_digest": str(plan.policy_digest), "rules_digest": str(rules), **reading.digests}
+
+
+def _summary(plan: Plan, rules: Digest, reading: Reading, identity: SpiffeID) -> Object:
     return {
         "spiffe_id": str(identity),
-        "policy_digest": str(plan.policy_digest),
-        "rules_digest": str(rules),
+        **_under(plan, rules, reading),
         "trust_bundle_digest": str(plan.trust_bundle_digest),
     }
 
@@ -110,6 +120,22 @@ def _trust_bundle(config: Config, identity: SpiffeID) -> Digest:
     anchors = chains.parse_certificates(raw, "the trust bundle", most=chains.MAX_ANCHORS)
     chains.check_anchors(anchors, identity.trust_domain)
     return digest_of(raw)
+
+
+def _reading(config: Config, alarm: Callable[[TrustkitError], None]) -> Reading:
+    """The table with what the operator added, and the objects that others are merged with."""
+    table = default_table()
+    if config.table is not None:
+        table = extension.extended_table(
+            read_input(config.table, max_bytes=extension.MAX_BYTES, what="table")
+        )
+    if table.exempts:
+        why = f"{config.table} takes out of judgement what these rows name: {', '.join(table.exempts)[:1000]}"
+        alarm(UsageError("table-exempts", f"{why}; leave them out if nobody needs them"))
+    if config.bases is None:
+        return Reading(table)
+    raw = read_input(config.bases, max_bytes=basefile.MAX_BYTES, what="bases")
+    return Reading(table, basefile.parse_bases(raw, table))
 
 
 def _engine(config: Config) -> WasmEngine:
@@ -169,12 +195,11 @@ class _Stores:
         return built[1]
 
 
-def _record(config: Config, clocks: Clocks, plan: Plan, rules: Digest) -> Record | None:
+def _record(config: Config, clocks: Clocks, under: Object) -> Record | None:
     if config.record is None:
         return None
     file = RecordFile(config.record, clock=clocks.now)
     file.check()
-    under: Object = {"policy_digest": str(plan.policy_digest), "rules_digest": str(rules)}
 
     def record(review: Review, verdict: Verdict, /) -> None:
         file.append(entry_of(review, verdict) | under)

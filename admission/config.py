@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from admission.fields import spiffe_id
+from admission.sidecar_config import MEMBERS as SIDECAR_MEMBERS
 from admission.sidecar_config import SidecarConfig, sidecar_from
 from trustkit import strictjson
 from trustkit.errors import FormatError
@@ -24,6 +25,36 @@ DOCUMENT_MAX_BYTES = 32 << 20
 """Largest signed document that is fetched, unless it is configured otherwise (bytes)."""
 ENVIRONMENT = {"TRUSTKIT_ADMISSION_LISTEN": "listen", "TRUSTKIT_ADMISSION_HEALTH_LISTEN": "health_listen"}
 """Variables that may override the file: where to listen, and nothing that trust rests on."""
+
+MEMBERS = {
+    "config": (
+        "listen",
+        "health_listen",
+        "tls",
+        "policy",
+        "trust_bundle",
+        "svid_directory",
+        "rules",
+        "table",
+        "bases",
+        "record",
+        "stores",
+        "sidecar",
+        "deadline_seconds",
+        "fetch_timeout_seconds",
+        "body_timeout_seconds",
+        "workers",
+        "queue",
+        "cache_entries",
+        "cache_seconds",
+        "document_max_bytes",
+        "strict_volumes",
+    ),
+    "tls": ("certificate", "private_key", "client_ca", "insecure_no_client_ca"),
+    "stores[]": ("host", "spiffe_id"),
+    **SIDECAR_MEMBERS,
+}
+"""Every member of the file, by where it stands; `trustkit/design/configuration.md` explains each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +88,8 @@ class Config:
     trust_bundle: Path
     svid_directory: Path
     rules: Path | None
+    table: Path | None
+    bases: Path | None
     record: Path | None
     stores: tuple[StoreConfig, ...]
     sidecar: SidecarConfig
@@ -83,7 +116,7 @@ def load(raw: bytes, *, base: Path, environ: Mapping[str, str], argv: Sequence[s
     Raises:
         UsageError: ``bad-config``, with the path of the member that is wrong.
     """
-    config = parse_settings(raw, lambda fields: _config(fields, base))
+    config = parse_settings(raw, lambda fields: _config(fields, base), known=MEMBERS["config"])
     overrides = {name: environ[variable] for variable, name in ENVIRONMENT.items() if environ.get(variable)}
     overrides.update(given(argv, "--listen", "--health-listen"))
     for name, value in overrides.items():
@@ -98,18 +131,19 @@ def load(raw: bytes, *, base: Path, environ: Mapping[str, str], argv: Sequence[s
 def _config(fields: Fields, base: Path) -> Config:
     svid_directory = base / fields.take("svid_directory", str)
     trust_bundle = fields.maybe("trust_bundle", str)
-    rules, record = fields.maybe("rules", str), fields.maybe("record", str)
     config = Config(
         listen=host_port(fields.maybe("listen", str) or "0.0.0.0:8443", "config.listen"),
         health_listen=host_port(fields.maybe("health_listen", str) or "0.0.0.0:8080", "config.health_listen"),
-        tls=_tls(Fields(fields.take("tls", dict), "config.tls"), base),
+        tls=_tls(Fields(fields.take("tls", dict), "config.tls", MEMBERS["tls"]), base),
         policy=base / fields.take("policy", str),
         trust_bundle=base / trust_bundle if trust_bundle else svid_directory / "bundle.pem",
         svid_directory=svid_directory,
-        rules=base / rules if rules else None,
-        record=base / record if record else None,
+        rules=_maybe_path(fields, "rules", base),
+        table=_maybe_path(fields, "table", base),
+        bases=_maybe_path(fields, "bases", base),
+        record=_maybe_path(fields, "record", base),
         stores=_stores(fields.take("stores", list)),
-        sidecar=sidecar_from(Fields(fields.take("sidecar", dict), "config.sidecar")),
+        sidecar=sidecar_from(Fields(fields.take("sidecar", dict), "config.sidecar", MEMBERS["sidecar"])),
         deadline_seconds=seconds(fields, "deadline_seconds", 4.5, most=29.5),
         fetch_timeout_seconds=seconds(fields, "fetch_timeout_seconds", 2.0, most=29.5),
         body_timeout_seconds=seconds(fields, "body_timeout_seconds", 5.0, most=30.0),
@@ -122,6 +156,11 @@ def _config(fields: Fields, base: Path) -> Config:
     )
     fields.done()
     return config
+
+
+def _maybe_path(fields: Fields, name: str, base: Path) -> Path | None:
+    path = fields.maybe(name, str)
+    return base / path if path else None
 
 
 def _tls(fields: Fields, base: Path) -> TLSConfig:
@@ -147,7 +186,7 @@ def _stores(entries: list[strictjson.Value]) -> tuple[StoreConfig, ...]:
     stores = []
     for index, entry in enumerate(entries):
         where = f"config.stores[{index}]"
-        fields = Fields(entry, where)
+        fields = Fields(entry, where, MEMBERS["stores[]"])
         host = host_port(fields.take("host", str), f"{where}.host")
         stores.append(StoreConfig(host, spiffe_id(fields.take("spiffe_id", str), f"{where}.spiffe_id")))
         fields.done()

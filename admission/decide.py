@@ -13,24 +13,24 @@ default that allows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
 from admission.crowd import MAX_MODELS, check_crowd
 from admission.evidence import EvidenceRoom, Finding, Proven, remedy_for
 from admission.facts import facts_for
 from admission.mutate import patch_for
+from admission.reading import Reading
 from admission.review import Review
 from admission.sidecar import Plan
 from admission.validate import altered, remaining
 from trustkit import strictjson
 from trustkit.deciding.decision import Decision, Violation
-from trustkit.errors import TrustkitError, UnavailableError
+from trustkit.errors import EXIT_BUG, DeniedError, TrustkitError, UnavailableError
 from trustkit.programs.answer import Answer
 from trustkit.programs.deadline import Deadline
 from trustkit.strictjson import Object
-from trustkit.workloads.extract import pod_of, references
 from trustkit.workloads.values import Extraction, ModelReference
 
 Hook = Literal["mutate", "validate"]
@@ -60,6 +60,8 @@ class Verdict:
         warnings: Lines for people.
         audit: Annotations for the audit log.
         reason: ``judged``, ``unchanged``, ``not-judged`` or ``error``.
+        denied_with: Exit status of the class of a denial (architecture, section 5): 5 only where nothing
+            was refused, and so the same question may be answered otherwise later.
     """
 
     allowed: bool
@@ -68,6 +70,7 @@ class Verdict:
     warnings: tuple[str, ...] = ()
     audit: Mapping[str, str] = field(default_factory=dict)
     reason: str = "judged"
+    denied_with: int = DeniedError.exit_code
 
     @property
     def message(self) -> str:
@@ -78,9 +81,10 @@ class Verdict:
         )
 
 
-def denial(code: str, message: str) -> Verdict:
-    """Build a denial that no rule had to speak."""
-    return Verdict(allowed=False, violations=(Violation(code, message, remedy_for(code)),), reason="error")
+def denial(code: str, message: str, exit_code: int = DeniedError.exit_code) -> Verdict:
+    """Build a denial that no rule had to speak; *exit_code* is that of its class."""
+    violations = (Violation(code, message, remedy_for(code)),)
+    return Verdict(allowed=False, violations=violations, reason="error", denied_with=exit_code)
 
 
 class Judge:
@@ -92,6 +96,7 @@ class Judge:
         room: EvidenceRoom,
         plan: Plan,
         rules: Rules,
+        reading: Reading | None = None,
         strict_volumes: bool = False,
         alarm: Callable[[TrustkitError], None],
         record: Record | None = None,
@@ -99,6 +104,7 @@ class Judge:
         self._room = room
         self._plan = plan
         self._rules = rules
+        self._reading = reading or Reading()
         self._strict = strict_volumes
         self._alarm = alarm
         self._record = record
@@ -149,16 +155,20 @@ class Judge:
             return denial("bad-review", f"{review.operation} without an object")
         for subject in filter(None, (review.object, review.old_object)):
             check_crowd(subject, check=deadline.check)
-        extraction = references(review.object, check=deadline.check)  # step 2
-        if _unchanged(review, extraction, deadline):
+        extraction = self._reading.references(review.object, review.namespace, check=deadline.check)  # step 2
+        if _unchanged(review, extraction, self._reading, deadline):
             return Verdict(allowed=True, reason="unchanged")  # step 1
         findings = self._findings(extraction, review.namespace, deadline)  # step 3
         proven = {text: finding.proven for text, finding in findings.items() if finding.proven is not None}
-        decision = self._rules(facts_for(review, extraction, findings, strict_volumes=self._strict))  # step 4
-        deadline.check()
-        objections = self._objections(review, hook, extraction, proven, check=deadline.check)  # step 5
-        judged = _Judged(extraction, proven, decision, objections)
-        return self._final(review, hook, judged, check=deadline.check)
+        facts = facts_for(review, extraction, findings, reading=self._reading, strict_volumes=self._strict)
+        decision = self._rules(facts)  # step 4
+        try:
+            deadline.check()
+            objections = self._objections(review, hook, extraction, proven, check=deadline.check)  # step 5
+            judged = _Judged(extraction, findings, proven, decision, objections)
+            return self._final(review, hook, judged, check=deadline.check)
+        except UnavailableError as error:
+            return _too_late(error, findings, decision)
 
     def _findings(self, extraction: Extraction, namespace: str, deadline: Deadline) -> dict[str, Finding]:
         texts = list(dict.fromkeys(model.reference for model in extraction.models if model.scheme == "trust"))
@@ -183,7 +193,7 @@ class Judge:
         """Return what no rule can switch off: our part of a pod is exactly ours, and complete in the end."""
         if review.kind != "Pod" or review.object is None:
             return ()
-        found = altered(review.object, proven, self._plan, check=check)
+        found = altered(review.object, proven, self._plan, table=self._reading.table, check=check)
         return found + remaining(review.object, extraction) if hook == "validate" else found
 
     def _final(self, review: Review, hook: Hook, judged: _Judged, *, check: Callable[[], None]) -> Verdict:
@@ -195,14 +205,18 @@ class Judge:
                 Violation("denied", "the rules did not allow this and gave no reason", remedy_for("denied")),
             )
         mutating = allowed and hook == "mutate" and review.kind == "Pod" and review.operation == "CREATE"
+        table = self._reading.table
         return Verdict(
             allowed=allowed,
             violations=tuple(dict.fromkeys(violations)),
-            patch=patch_for(review.object or {}, proven, self._plan, check=check) if mutating else (),
+            patch=patch_for(review.object or {}, proven, self._plan, table=table, check=check)
+            if mutating
+            else (),
             warnings=tuple(
                 _warning(model) for model in judged.extraction.models if model.confidence == "possible"
             ),
-            audit=_audit(decision, proven, self._plan),
+            audit=_audit(decision, proven, self._plan, self._reading),
+            denied_with=_status_of(violations, judged.findings, decision),
         )
 
 
@@ -211,35 +225,59 @@ class _Judged:
     """What was found out about one object."""
 
     extraction: Extraction
+    findings: Mapping[str, Finding]
     proven: Mapping[str, Proven]
     decision: Decision
     objections: tuple[Violation, ...]
+
+
+def _status_of(violations: Iterable[Violation], findings: Mapping[str, Finding], decision: Decision) -> int:
+    """Return the exit status of a denial: one thing that was refused outweighs all that did not answer."""
+    outcomes = [finding.outcome for finding in findings.values()]
+    could_not_tell = {finding.code for finding in findings.values() if finding.outcome == "unavailable"}
+    if decision.unavailable:
+        could_not_tell |= {violation.code for violation in decision.violations}
+    codes = {violation.code for violation in violations}
+    only_that = codes and codes <= could_not_tell and "refused" not in outcomes
+    return UnavailableError.exit_code if only_that else DeniedError.exit_code
+
+
+def _too_late(error: UnavailableError, findings: Mapping[str, Finding], decision: Decision) -> Verdict:
+    """Deny what was not looked at to its end, and keep why the rules denied it: time hides no refusal."""
+    late = denial(error.code, error.message, error.exit_code)
+    if decision.allowed is True or not decision.violations:
+        return late
+    violations = tuple(dict.fromkeys((*decision.violations, *late.violations)))
+    return replace(
+        late, violations=violations, denied_with=_status_of(decision.violations, findings, decision)
+    )
 
 
 def _guarded(step: Callable[[], Verdict]) -> Verdict:
     try:
         return step()
     except TrustkitError as error:
-        return denial(error.code, error.message)
+        return denial(error.code, error.message, error.exit_code)
     except Exception as error:  # noqa: BLE001 - decide is where every exception becomes a denial
         # The class alone: its text may quote the object, which may hold secrets.
-        return denial("internal-error", f"the webhook failed with {type(error).__name__}")
+        return denial("internal-error", f"the webhook failed with {type(error).__name__}", EXIT_BUG)
 
 
-def _unchanged(review: Review, extraction: Extraction, deadline: Deadline) -> bool:
+def _unchanged(review: Review, extraction: Extraction, reading: Reading, deadline: Deadline) -> bool:
     """Skip an update only if what may run is the same, and so is all it names (CVE-2023-34091)."""
     if review.operation != "UPDATE" or review.object is None or review.old_object is None:
         return False
-    same = _runs(review.object) == _runs(review.old_object)
-    return same and references(review.old_object, check=deadline.check) == extraction
+    if _runs(review.object, reading) != _runs(review.old_object, reading):
+        return False
+    return reading.references(review.old_object, review.namespace, check=deadline.check) == extraction
 
 
-def _runs(subject: Object) -> bytes:
+def _runs(subject: Object, reading: Reading) -> bytes:
     """The pod inside an object; where we know none, all of it but what no workload reads.
 
     As JSON, and not as Python values: in Python ``1 == True``.
     """
-    spec = pod_of(subject).get("spec")
+    spec = reading.pod_of(subject).get("spec")
     rest = {name: value for name, value in subject.items() if name not in {"metadata", "status"}}
     return strictjson.to_bytes(rest if spec is None else spec)
 
@@ -248,9 +286,10 @@ def _warning(model: ModelReference) -> str:
     return f"trustkit: {model.path} may carry a model that nobody verified ({model.reason})"
 
 
-def _audit(decision: Decision, proven: Mapping[str, Proven], plan: Plan) -> dict[str, str]:
+def _audit(decision: Decision, proven: Mapping[str, Proven], plan: Plan, reading: Reading) -> dict[str, str]:
     return {
         "policy-digest": str(plan.policy_digest),
         "rules-digest": str(decision.rules_digest),
+        **{name.replace("_", "-"): digest for name, digest in reading.digests.items()},
         "models": " ".join(sorted(proven)),
     }

@@ -10,15 +10,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from admission.evidence import Finding, remedy_for
+from admission.reading import Reading
 from admission.review import Review
 from trustkit.deciding.facts import VERSION, evidence_of
 from trustkit.strictjson import Object, Value
-from trustkit.workloads.extract import pod_of
 from trustkit.workloads.values import Extraction, ModelReference, Unresolved
 
 
 def facts_for(
-    review: Review, extraction: Extraction, findings: Mapping[str, Finding], *, strict_volumes: bool
+    review: Review,
+    extraction: Extraction,
+    findings: Mapping[str, Finding],
+    *,
+    reading: Reading,
+    strict_volumes: bool,
 ) -> Object:
     """Build the facts of one review.
 
@@ -26,6 +31,7 @@ def facts_for(
         review: Its kind, namespace, name and operation.
         extraction: What the object names.
         findings: What became of each ``trust://`` reference, by its exact text.
+        reading: How the object was read.
         strict_volumes: Whether what is only possibly a model is judged like one.
     """
     models = [model for model in extraction.models if _counts(model, strict=strict_volumes)]
@@ -39,7 +45,7 @@ def facts_for(
             "name": review.name,
             "operation": review.operation,
             "subresource": review.subresource,
-            "service_account": _service_account(review),
+            "service_account": _service_account(reading.pod_of(review.object or {})),
             "gpu": extraction.gpu,
             "reserved_annotations": reserved,
         },
@@ -53,8 +59,8 @@ def _counts(model: ModelReference, *, strict: bool) -> bool:
     return strict or model.scheme == "trust" or model.confidence != "possible"
 
 
-def _service_account(review: Review) -> str:
-    spec = pod_of(review.object or {}).get("spec")
+def _service_account(pod: Object) -> str:
+    spec = pod.get("spec")
     name = spec.get("serviceAccountName") if isinstance(spec, dict) else None
     return name if isinstance(name, str) and name else "default"
 

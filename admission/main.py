@@ -21,20 +21,24 @@ from admission.deadline import Clocks, deadline_in
 from admission.voice import PROGRAM, voice_on
 from trustkit import strictjson
 from trustkit.errors import EXIT_TRUSTED, UsageError
-from trustkit.programs.arguments import (
-    Once,
-    Parser,
-    add_config_flag,
-    add_verb,
-    add_voice_flags,
-    path,
-    program,
-)
+from trustkit.programs.arguments import Program, add_config_flag, add_flag, add_listen_flag, path
 from trustkit.programs.ending import status_of
 from trustkit.programs.settings import load_file
 from trustkit.programs.voice import Voice
 
-EXIT_DENIED = 1
+_SERVE = """
+Answer the API server's AdmissionReviews at /mutate and /validate over TLS 1.3 until SIGTERM, and
+/healthz and /readyz in the clear. Every model that an object names is verified, never its weights;
+what is not verified, not pinned or not readable is denied, with a code and what to do.
+"""
+_DECIDE = """
+Judge one AdmissionReview (JSON) as serve would, and print the answer: for people its reasons, with
+--json the whole response. Nobody acts on it, so nothing is recorded.
+"""
+_CHECK = """
+Read the configuration as serve does, with policy, rules, certificates, SVID and record, and say what
+was found. Nothing is written, and no store is asked.
+"""
 
 
 def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
@@ -60,35 +64,38 @@ def run() -> None:
     sys.exit(main(sys.argv[1:], os.environ))
 
 
-def _parser() -> Parser:
-    parser = program(
+def _parser() -> Program:
+    program = Program(
         PROGRAM,
         does="The admission webhook: every model a pod names is verified, or the pod is denied.",
-        ends="0 allowed or stopped, 1 denied, 2 usage, 3 input, 4 limit, 5 unavailable",
+        names="serve|decide|check-config",
     )
-    common = Parser(add_help=False)
-    add_config_flag(common)
-    add_voice_flags(common)
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="serve|decide|check-config")
-    serve = add_verb(verbs, common, "serve", "serve /mutate and /validate over TLS until SIGTERM")
-    for flag, says in (("--listen", "port 0 takes any"), ("--health-listen", "as --listen")):
-        serve.add_argument(
-            flag, action=Once, metavar="HOST:PORT", help=f"overrides the configuration; {says}"
-        )
-    decide = add_verb(verbs, common, "decide", "judge one AdmissionReview from a file; nothing is recorded")
-    decide.add_argument(
-        "--review",
-        type=path,
-        action=Once,
-        required=True,
-        metavar="FILE",
-        help="AdmissionReview request (JSON)",
+    serve = program.verb("serve", "serve /mutate and /validate over TLS until SIGTERM")
+    serve.story(
+        _SERVE,
+        "trustkit-admission serve --config webhook.yaml",
+        "trustkit-admission serve --config webhook.yaml --listen 127.0.0.1:8443",
+        done="stopped, after what was asked for was answered",
     )
+    decide = program.verb("decide", "judge one AdmissionReview from a file; nothing is recorded")
+    decide.story(
+        _DECIDE,
+        "trustkit-admission decide --config webhook.yaml --review review.json",
+        "trustkit-admission decide --config webhook.yaml --review review.json --hook validate --json",
+        done="allowed",
+        refused="denied: something was refused; where only the world did not answer, 5",
+    )
+    check = program.verb("check-config", "validate the configuration and all it names; serve nothing")
+    check.story(_CHECK, "trustkit-admission check-config --config webhook.yaml", done="valid")
+    for verb in (serve, decide, check):
+        add_config_flag(verb)
+    add_listen_flag(serve)
+    add_listen_flag(serve, "--health-listen")
+    add_flag(decide, "--review", "AdmissionReview request (JSON)", kind=path, metavar="FILE", required=True)
     decide.add_argument(
         "--hook", choices=("mutate", "validate"), default="mutate", help="as which hook (mutate)"
     )
-    add_verb(verbs, common, "check-config", "validate the configuration and all it names; serve nothing")
-    return parser
+    return program
 
 
 def _run(arguments: argparse.Namespace, argv: Sequence[str], environ: Mapping[str, str], voice: Voice) -> int:
@@ -150,4 +157,4 @@ def _decide(arguments: argparse.Namespace, config: Config, clocks: Clocks, voice
         message=verdict.message or "allowed",
         evidence={"review": document},
     )
-    return EXIT_TRUSTED if verdict.allowed else EXIT_DENIED
+    return EXIT_TRUSTED if verdict.allowed else verdict.denied_with

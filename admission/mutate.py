@@ -15,7 +15,7 @@ from admission.sidecar import Injection, Plan, injection_for, shared_volumes
 from trustkit.strictjson import Object, Value
 from trustkit.workloads.grammar import own_references
 from trustkit.workloads.sidecars import bears_our_name, sidecars_of
-from trustkit.workloads.table import Table, default_table
+from trustkit.workloads.table import Table
 
 CHANGEABLE = ("initContainers", "containers")
 """Lists whose containers can be given a sidecar; an ephemeral container comes too late for one."""
@@ -36,8 +36,8 @@ def patch_for(
     proven: Mapping[str, Proven],
     plan: Plan,
     *,
+    table: Table,
     check: Callable[[], None],
-    table: Table | None = None,
 ) -> tuple[Object, ...]:
     """Return the operations that make a pod use sidecars for its proven references.
 
@@ -45,16 +45,14 @@ def patch_for(
         subject: The pod, untrusted, as it was reviewed.
         proven: Proofs by the exact reference text; a reference without one is left as it is.
         plan: What sidecars may trust.
-        check: Called again and again; raises once the time is over.
         table: How references are read; must be the extractor's.
+        check: Called again and again; raises once the time is over.
     """
     spec = subject.get("spec")
     if not isinstance(spec, dict):
         return ()
     uses = [
-        use
-        for use in uses_of(spec, table or default_table(), check=check)
-        if all(ref in proven for _, _, ref in use.references)
+        use for use in uses_of(spec, table, check=check) if all(ref in proven for _, _, ref in use.references)
     ]
     present = sidecars_of(spec)
     texts = [sidecar.reference for sidecar in present]

@@ -18,6 +18,31 @@ from trustkit.programs.settings import count, host_port, split_host_port
 from trustkit.strictjson import Fields, Object
 from trustkit.workloads.sidecars import PREFIX, bears_our_name
 
+MEMBERS = {
+    "sidecar": (
+        "image",
+        "command",
+        "mount_path",
+        "svid_directory",
+        "policy_file",
+        "trust_bundle_file",
+        "broker",
+        "broker_id",
+        "health_listen",
+        "volumes",
+        "volume_mounts",
+        "run_as_user",
+        "cpu_request_millicores",
+        "cpu_limit_millicores",
+        "memory_overhead_mib",
+        "plain_limit_mib",
+        "startup_period_seconds",
+        "startup_failure_threshold",
+    ),
+    "sidecar.volume_mounts[]": ("name", "mountPath", "readOnly"),
+}
+"""Every member below ``sidecar``, by where it stands; `trustkit/design/configuration.md` explains each."""
+
 _IMAGE = re.compile(r"[^\s@]{1,512}@sha256:[0-9a-f]{64}")
 
 
@@ -124,7 +149,7 @@ def _demand_audiences(volume: Object, where: str) -> None:
 def _mounts(entries: list[strictjson.Value]) -> tuple[Object, ...]:
     found: list[Object] = []
     for index, entry in enumerate(entries):
-        fields = Fields(entry, f"config.sidecar.volume_mounts[{index}]")
+        fields = Fields(entry, f"config.sidecar.volume_mounts[{index}]", MEMBERS["sidecar.volume_mounts[]"])
         mount: Object = {
             "mountPath": fields.take("mountPath", str),
             "name": fields.take("name", str),

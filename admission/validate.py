@@ -34,7 +34,7 @@ from trustkit import strictjson
 from trustkit.deciding.decision import Violation
 from trustkit.strictjson import Object, Value
 from trustkit.workloads.sidecars import PREFIX, bears_our_name, sidecars_of
-from trustkit.workloads.table import default_table
+from trustkit.workloads.table import Table
 from trustkit.workloads.values import Extraction
 
 POWERS = frozenset(
@@ -61,7 +61,7 @@ NODE_FOLDERS = (
 
 
 def altered(
-    subject: Object, proven: Mapping[str, Proven], plan: Plan, *, check: Callable[[], None]
+    subject: Object, proven: Mapping[str, Proven], plan: Plan, *, table: Table, check: Callable[[], None]
 ) -> tuple[Violation, ...]:
     """Return what is wrong with our part of a pod; empty where it is exactly ours, or absent (steps 2 to 9).
 
@@ -69,6 +69,7 @@ def altered(
         subject: The pod, untrusted.
         proven: Proofs by the exact reference text.
         plan: What sidecars may trust.
+        table: How references are read; must be the extractor's.
         check: Called again and again; raises once the time is over.
     """
     spec = subject.get("spec")
@@ -85,7 +86,7 @@ def altered(
         reached += _powers(place, container) if injections else []
     if injections:
         reached += _node_folders(spec, check)
-    wanted = bool(injections) or bool(uses_of(spec, default_table(), check=check))
+    wanted = bool(injections) or bool(uses_of(spec, table, check=check))
     shared = borrowed(spec, lent_by(plan.sidecar.volumes), check=check) if wanted else ()
     return (
         *(Violation("sidecar-altered", why, remedy_for("sidecar-altered")) for why in wrong),

@@ -82,6 +82,31 @@ def apiservers():
 
 
 @pytest.fixture(scope="session")
+def schemas():
+    """The walk over schemas of resources, as a module."""
+    return simulator("schemas")
+
+
+@pytest.fixture(scope="session")
+def lists():
+    """The list of paths and its checks, as a module."""
+    return simulator("paths")
+
+
+@pytest.fixture(scope="session")
+def listed(lists):
+    """The list of every place at which a text can stand in a resource, and whether it names a model."""
+    folder = Path(__file__).parent / "vectors" / "paths"
+    return lists.List({path.name: path.read_text() for path in sorted(folder.glob("*.paths"))})
+
+
+@pytest.fixture(scope="session")
+def mutants():
+    """Objects with a text at one place of the list, as a module."""
+    return simulator("mutants")
+
+
+@pytest.fixture(scope="session")
 def farms():
     """Buckets and clusters, as a module; who uses it skips where they are not installed."""
     return simulator("farm")

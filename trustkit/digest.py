@@ -9,18 +9,18 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from dataclasses import dataclass
 from typing import Literal, Protocol, cast
 
 from trustkit.errors import FormatError
+from trustkit.records import dataclass
 
 Algorithm = Literal["sha256", "blake2b", "blake3"]
 
 SIZES: dict[Algorithm, int] = {"sha256": 32, "blake2b": 64, "blake3": 32}
 """Length of each algorithm's digest in bytes (OMS v1.0, `hash_type`)."""
 
-_TEXT = re.compile(r"(sha256|blake2b|blake3):([0-9a-f]+)")
-_HEX = re.compile(r"[0-9a-f]+")
+_TEXT = r"(sha256|blake2b|blake3):([0-9a-f]+)"  # compiled when first needed, as many commands read no digest
+_HEX = r"[0-9a-f]+"
 
 
 class Hasher(Protocol):
@@ -72,7 +72,7 @@ def parse_digest(untrusted: str) -> Digest:
     Raises:
         FormatError: ``bad-digest`` for an unknown algorithm, upper-case hex or a wrong length.
     """
-    found = _TEXT.fullmatch(untrusted)
+    found = re.fullmatch(_TEXT, untrusted)
     if found is None:
         raise FormatError("bad-digest", "a digest is written as sha256:<64 lower-case hex digits>")
     return digest_from_hex(found[1], found[2])
@@ -86,7 +86,7 @@ def digest_from_hex(algorithm: str, untrusted_hex: str) -> Digest:
     """
     if algorithm not in SIZES:
         raise FormatError("unknown-algorithm", "the hash algorithm must be sha256, blake2b or blake3")
-    if len(untrusted_hex) != 2 * SIZES[algorithm] or _HEX.fullmatch(untrusted_hex) is None:
+    if len(untrusted_hex) != 2 * SIZES[algorithm] or re.fullmatch(_HEX, untrusted_hex) is None:
         raise FormatError(
             "bad-digest", f"a {algorithm} digest is {2 * SIZES[algorithm]} lower-case hex digits"
         )

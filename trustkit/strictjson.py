@@ -15,7 +15,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from itertools import accumulate
 from typing import NoReturn, TypeVar
 
@@ -144,15 +144,19 @@ def to_bytes(value: object, *, indent: int | None = None) -> bytes:
 class Fields:
     """Reads the members of one untrusted object by name and type, and refuses the unknown ones.
 
-    Call `done` after the last read: a member that nobody asked for is an error.
+    Call `done` after the last read: a member that nobody asked for is an error. Where every member that there
+    can be is *known* beforehand, another one is refused before anything is read, since otherwise a required
+    member that is misspelt would only be said to be missing.
     """
 
-    def __init__(self, value: Value, what: str) -> None:
+    def __init__(self, value: Value, what: str, known: Collection[str] = ()) -> None:
         if not isinstance(value, dict):
             raise FormatError("bad-field", f"{what} must be an object", field=what)
         self._object = value
         self._what = what
         self._seen: set[str] = set()
+        if known:
+            self._refuse(value.keys() - set(known), known)
 
     def take(self, name: str, kind: type[T]) -> T:
         """Return a required member of exactly this JSON type (``bool`` is not an ``int``)."""
@@ -175,14 +179,18 @@ class Fields:
 
     def done(self) -> None:
         """Refuse members that were never read: what we do not know may weaken what we do."""
-        unknown = min(self._object.keys() - self._seen, default=None)
-        if unknown is not None:
-            shown = unknown[:_SHOWN]
-            raise FormatError(
-                "unknown-field",
-                f"{self._what} has an unknown member {shown!r}",
-                field=f"{self._what}.{shown}",
-            )
+        self._refuse(self._object.keys() - self._seen)
+
+    def _refuse(self, unknown: Collection[str], known: Collection[str] = ()) -> None:
+        name = min(unknown, default=None)
+        if name is not None:
+            from difflib import get_close_matches  # takes long to load, and only a mistake needs it
+
+            shown, field = name[:_SHOWN], f"{self._what}.{name[:_SHOWN]}"
+            meant = get_close_matches(shown, sorted(set(known) - self._object.keys()), n=1)
+            why = f"{self._what} has an unknown member {shown!r}"
+            why += "".join(f", did you mean {near!r}?" for near in meant)
+            raise FormatError("unknown-field", why, field=field)
 
     def _typed(self, name: str, kind: type[T]) -> T:
         self._seen.add(name)

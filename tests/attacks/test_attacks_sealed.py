@@ -17,7 +17,7 @@ import pytest
 from trustkit import workflows
 from trustkit.attest.predicates.sealed import parse_sealed, statement_of_sealed
 from trustkit.digest import Digest, digest_of
-from trustkit.errors import SealError, TrustkitError, VerificationError
+from trustkit.errors import SealError, VerificationError
 from trustkit.sealing.awskms import KmsOpener, KmsRecipient, parse_key
 from trustkit.sealing.awskms_client import KmsClient
 from trustkit.sealing.documents import BLOBS, DESCRIPTOR, RECIPIENTS, SIGNATURE
@@ -230,7 +230,7 @@ def test_a_flipped_bit_anywhere_releases_nothing(stolen, blob, refuses):
 
 def test_a_blob_that_is_withheld_releases_nothing(stolen, blob, refuses):
     blob(stolen, "empty").unlink()
-    assert refuses(stolen, TrustkitError) == "not-found"
+    assert refuses(stolen, VerificationError) == "file-missing"
 
 
 def test_plaintext_in_place_of_ciphertext_releases_nothing(stolen, blob, refuses):
@@ -252,7 +252,7 @@ def test_documents_of_another_version_release_nothing(stolen, seal, refuses):
         (stolen / name).write_bytes(kept)
     shutil.copyfile(later / DESCRIPTOR, stolen / DESCRIPTOR)
     shutil.copyfile(later / RECIPIENTS, stolen / RECIPIENTS)
-    assert refuses(stolen, TrustkitError) == "not-found"  # the blobs of the later version are not here
+    assert refuses(stolen, VerificationError) == "file-missing"  # the blobs of the later version are not here
 
 
 def test_an_edited_descriptor_releases_nothing(stolen, refuses):

@@ -14,8 +14,19 @@ from trustkit.broker.config import check_grants
 from trustkit.broker.config import load as load_broker
 from trustkit.store.config import load as load_store
 from trustkit.verifying.policy import parse_policy
+from trustkit.workloads.basefile import parse_bases
+from trustkit.workloads.extension import extended_table
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("apiserver")]
+TABLE = (
+    "version: trustkit.dev/workloads/v1\nkinds:\n  ml.example/Server: {serves: true, models: [spec.brain]}\n"
+)
+BASES = """
+apiVersion: serving.kserve.io/v1alpha2
+kind: LLMInferenceServiceConfig
+metadata: {name: shared}
+spec: {model: {uri: "hf://org/base"}}
+"""
 CONFIGURATIONS = ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
 
 
@@ -50,6 +61,11 @@ WRONG = {
     "two sources": lambda v: v["broker"]["svid"]["volume"].update(emptyDir={}),
     "a node's folder": lambda v: v["broker"]["svid"].update(volume={"hostPath": {"path": "/run"}}),
     "a store without readers": lambda v: v.update(store={"enabled": True}),
+    "a table that is no text": lambda v: v["webhook"].update(table={"kinds": {}}),
+    "everything watched": lambda v: v["webhook"].update(watched=[{"group": "*", "resources": ["*"]}]),
+    "a version among what is watched": lambda v: v["webhook"].update(
+        watched=[{"group": "a.b", "version": "v1", "resources": ["x"]}]
+    ),
     "the webhook let go": lambda v: v["webhook"].update(failurePolicy="Ignore"),
 }
 
@@ -134,6 +150,32 @@ def test_the_programs_read_what_the_chart_writes(helm, with_store):
     check_grants(broker.grants, parse_policy(policies["trustkit-broker"].encode(), read_file=Path.read_bytes))
     store = load_store(maps["trustkit-store"]["data"]["store.yaml"].encode(), base=base, environ={})
     assert (store.limits.connections, store.limits.stall_seconds) == (2048, 20.5)
+
+
+def test_rows_of_the_operators_own_reach_the_webhook_and_the_api_server(helm, values):
+    plain = helm.render(values)
+    [data] = (found["data"] for name, found in plain.of("ConfigMap").items() if name == "trustkit-webhook")
+    assert not {"table.yaml", "bases.yaml"} & set(data)
+    own = copy.deepcopy(values)
+    own["webhook"] |= {
+        "table": TABLE,
+        "bases": BASES,
+        "watched": [{"group": "ml.example", "resources": ["*"]}],
+    }
+    objects = helm.render(own)
+    data = objects.of("ConfigMap")["trustkit-webhook"]["data"]
+    base = Path("/trustkit/config")
+    config = load_webhook(data["webhook.yaml"].encode(), base=base, environ={})
+    assert (config.table, config.bases) == (base / "table.yaml", base / "bases.yaml")
+    table = extended_table(data["table.yaml"].encode())
+    assert table.kinds["ml.example/Server"].serves
+    assert list(parse_bases(data["bases.yaml"].encode(), table).seen_from("ml")) == ["shared"]
+
+    def asked(found):
+        [entry] = found.of("ValidatingWebhookConfiguration")["trustkit"]["webhooks"]
+        return {group for rule in entry["rules"] for group in rule["apiGroups"]}
+
+    assert asked(objects) - asked(plain) == {"ml.example"}
 
 
 def test_every_file_of_a_configuration_is_mounted(helm, with_store):

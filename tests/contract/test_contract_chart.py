@@ -81,6 +81,8 @@ def test_settings_are_those_of_the_programs(schema):
         "health_listen",
         "tls",
         "policy",
+        "table",
+        "bases",
         "trust_bundle",
         "svid_directory",
         "record",

@@ -13,7 +13,13 @@ ROOTS = ("*/main.py", "*/config.py", "trustkit/cli/*")
 
 LIBRARIES = {
     # keys and signatures
-    "cryptography": ("trustkit/signing/*", "trustkit/verifying/*", "trustkit/sealing/*", "trustkit/spiffe/*"),
+    "cryptography": (
+        "trustkit/curves.py",
+        "trustkit/signing/*",
+        "trustkit/verifying/*",
+        "trustkit/sealing/*",
+        "trustkit/spiffe/*",
+    ),
     # key services, each in the one file that speaks to it
     "botocore": (
         "trustkit/sealing/awskms_client.py",
@@ -84,7 +90,7 @@ AMBIENT = {
 
 CATCH_ALL = (
     "trustkit/artifact/reading.py",  # as lanes.py
-    "trustkit/sealing/awskms_wire.py",  # as lanes.py
+    "trustkit/sealing/awskms_*.py",  # as lanes.py
     "trustkit/artifact/lanes.py",  # carries what a thread raised to the thread that waits, which raises it
     "trustkit/programs/ending.py",  # what the main.py of each server ends with
     "trustkit/compat/*/main.py",  # whatever it is, the exit status is not success

@@ -8,9 +8,10 @@ one file that holds most bytes leaves the other cores idle, and shards do not.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from trustkit.artifact.manifest import Method
+from trustkit.records import dataclass
 
 Choice = Literal["files", "shards", "auto"]
 """What a caller may ask for."""
@@ -21,7 +22,8 @@ MATERIAL_SECONDS = 1.0
 """A saving below this is not worth a word."""
 
 
-class Way(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Way:
     """A method, and the size of its shards (bytes) where it has any."""
 
     method: Method

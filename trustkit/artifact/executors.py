@@ -15,7 +15,6 @@ from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -24,6 +23,7 @@ from trustkit.artifact.hashing import Engine, Progress, Unit, hash_values
 from trustkit.artifact.tree import Tree
 from trustkit.digest import SIZES, Algorithm
 from trustkit.errors import TrustkitError, UnavailableError
+from trustkit.records import replace
 
 WAITING = 1024
 """Most loads an executor holds at a time: a dataset has millions, and their futures would fill memory."""

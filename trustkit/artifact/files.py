@@ -13,12 +13,12 @@ import stat
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import overload
 
 from trustkit.artifact.inputs import NOT_A_FILE, NOWHERE
 from trustkit.artifact.names import Names
 from trustkit.errors import FormatError, UnavailableError, VerificationError
+from trustkit.records import dataclass
 
 PLACE = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 """How a folder is opened that others are looked up in; it needs no right to list it."""

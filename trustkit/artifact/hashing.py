@@ -13,7 +13,6 @@ from __future__ import annotations
 import os
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import overload
 
@@ -24,6 +23,7 @@ from trustkit.artifact.reading import READERS, READS_IN_FLIGHT, Ahead, Stream, b
 from trustkit.artifact.tree import Tree
 from trustkit.digest import SIZES, Algorithm, Hasher, new_hasher
 from trustkit.errors import FormatError, LimitError, UsageError, VerificationError
+from trustkit.records import dataclass
 
 BUFFER = 512 << 10
 """Most bytes read at once: large enough to leave the interpreter alone, small enough to stay in cache."""

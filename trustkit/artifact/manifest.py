@@ -12,11 +12,11 @@ import itertools
 import json
 import operator
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, cast, overload
 
 from trustkit.digest import SIZES, Algorithm, Digest, digest_of
+from trustkit.records import dataclass
 
 Method = Literal["files", "shards"]
 

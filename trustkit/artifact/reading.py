@@ -13,9 +13,10 @@ import os
 import threading
 from collections.abc import Iterator
 from queue import SimpleQueue
-from typing import NamedTuple, Self
+from typing import Self
 
 from trustkit.artifact.files import changed, unreadable
+from trustkit.records import dataclass
 
 READS_IN_FLIGHT = 4
 """How many reads are under way where the data is not in memory yet: one after the other, a disk idles."""
@@ -23,7 +24,8 @@ READERS = 3
 """Threads that read one stream ahead. Each announces its next block, so twice as many reads are under way."""
 
 
-class Stream(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Stream:
     """Bytes of an open file, from *start* up to *end* (exclusive)."""
 
     descriptor: int

@@ -13,7 +13,6 @@ import os
 import stat
 from bisect import bisect_left
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
@@ -31,6 +30,7 @@ from trustkit.artifact.inputs import NOWHERE, decoded, status_of
 from trustkit.artifact.names import check_distinct, check_name
 from trustkit.artifact.walk import MAX_FILES, Rules, Walk
 from trustkit.errors import FormatError, LimitError, UnavailableError, UsageError
+from trustkit.records import dataclass, field, replace
 
 
 @dataclass(slots=True)

@@ -13,7 +13,6 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -31,6 +30,7 @@ from trustkit.artifact.files import (
 from trustkit.artifact.inputs import NOWHERE, decoded, is_folder
 from trustkit.artifact.names import check_name
 from trustkit.errors import FormatError, LimitError
+from trustkit.records import dataclass, field
 
 MAX_FILES = 2_000_000
 """Most files in one artifact, and most folders."""

@@ -14,7 +14,6 @@ import base64
 import binascii
 import io
 import re
-from dataclasses import dataclass, replace
 
 from trustkit import strictjson
 from trustkit.attest.dsse import (
@@ -28,6 +27,7 @@ from trustkit.attest.dsse import (
 )
 from trustkit.digest import digest_of
 from trustkit.errors import FormatError, LimitError
+from trustkit.records import dataclass, replace
 
 MEDIA_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 """What we write."""

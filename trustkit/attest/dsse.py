@@ -10,10 +10,10 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from dataclasses import dataclass
 
 from trustkit import strictjson
 from trustkit.errors import FormatError, LimitError
+from trustkit.records import dataclass
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 """The one payload type OMS allows."""

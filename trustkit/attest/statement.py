@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from trustkit import strictjson
 from trustkit.attest.rows import Rows, parse_in_pieces
 from trustkit.errors import FormatError, LimitError
+from trustkit.records import dataclass
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 MAX_SUBJECTS = 1024

@@ -9,23 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from trustkit.artifact.inputs import read_input
-from trustkit.broker.config import Config, OpenerConfig, check_grants
+from trustkit.broker.config import Config, check_grants
+from trustkit.broker.openers import openers_from
 from trustkit.broker.release import Broker, Terms
 from trustkit.deciding.decision import BROKER, decide, demand_denial_of_nothing
 from trustkit.deciding.record import RecordFile
 from trustkit.deciding.wasm import MAX_BYTES as RULES_MAX_BYTES
 from trustkit.deciding.wasm import WasmEngine, packaged_bundle
 from trustkit.errors import Evidence, TrustkitError, UsageError
-from trustkit.sealing.recipients import Opener, opener_from_pem
+from trustkit.sealing.recipients import Opener
 from trustkit.spiffe.names import SpiffeID
 from trustkit.spiffe.svid import SVIDSource
 from trustkit.verifying.policy import MAX_BYTES as POLICY_MAX_BYTES
 from trustkit.verifying.policy import VerificationPolicy, parse_policy
 
-_KEY_MAX_BYTES = 64 * 1024
 _SVID_MAX_BYTES = 1 << 20
 
 
@@ -39,21 +38,27 @@ class Composed:
 
 
 def compose(
-    config: Config, *, clock: Callable[[], float], alarm: Callable[[TrustkitError], None]
+    config: Config,
+    *,
+    clock: Callable[[], float],
+    monotonic: Callable[[], float],
+    alarm: Callable[[TrustkitError], None],
 ) -> Composed:
     """Load and check everything the configuration names.
 
     Args:
         config: The configuration.
         clock: Seconds since the epoch, for SVIDs and records.
-        alarm: Told of what the operator must look at: an SVID that was not taken, a record that fails.
+        monotonic: A monotonic clock (seconds), for services that hold keys.
+        alarm: Told of what the operator must look at: an SVID that was not taken, a record that fails, a
+            service that does not open.
 
     Raises:
         TrustkitError: Whatever is missing, unreadable or wrong.
     """
     policy = _policy(config)
     check_grants(config.grants, policy)
-    openers = _openers(config.openers)
+    openers = openers_from(config, monotonic=monotonic)
     engine = _engine(config)
     source = SVIDSource(lambda name: _svid_file(config, name), clock, alarm=alarm)
     identity = source.current().spiffe_id
@@ -100,30 +105,6 @@ def _no_other_file(name: str) -> bytes:
     raise UsageError(
         "policy-not-self-contained", f"the policy must hold its keys inline (key.pem), not in {name!r}"
     )
-
-
-def _openers(configs: tuple[OpenerConfig, ...]) -> tuple[Opener, ...]:
-    openers = tuple(_opener(config) for config in configs)
-    if len({opener.key_id for opener in openers}) != len(openers):
-        raise UsageError("bad-config", "the configuration is not valid: config.openers names one key twice")
-    return openers
-
-
-def _opener(config: OpenerConfig) -> Opener:
-    passphrase = None if config.passphrase_file is None else _passphrase(config.passphrase_file)
-    pem = read_input(config.file, max_bytes=_KEY_MAX_BYTES, what="opener")
-    return opener_from_pem(pem, passphrase=passphrase)
-
-
-def _passphrase(path: Path) -> bytes:
-    """The first line of a file, without its end, as the command line reads it."""
-    raw = read_input(path, max_bytes=_KEY_MAX_BYTES, what="passphrase file")
-    passphrase = raw.split(b"\n", 1)[0].removesuffix(b"\r")
-    if not passphrase:
-        raise UsageError(
-            "empty-passphrase", f"the first line of {str(path)!r} is empty, and protects nothing"
-        )
-    return passphrase
 
 
 def _engine(config: Config) -> WasmEngine:

@@ -3,7 +3,7 @@
 Defaults < file < environment < flags. An unknown member is an error that names
 its path, because a misspelt restriction is no restriction; a grant that names
 nobody's identity, line or authority says so at start and not at the first
-request. Secrets are named by file alone. No option, and no environment
+request. Secrets are named by file, or lie in a service. No option, and no environment
 variable, turns verification, the rules or the record off. Units stand in names.
 """
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from dataclasses import fields as fields_of
 from pathlib import Path
 
 from trustkit import strictjson
@@ -18,6 +19,7 @@ from trustkit.broker.shares import SHARE
 from trustkit.errors import FormatError, UsageError
 from trustkit.programs.arguments import given
 from trustkit.programs.settings import count, host_port, parse_settings, seconds
+from trustkit.sealing.awskms import KmsKey, parse_key
 from trustkit.sealing.descriptor import check_line
 from trustkit.sealing.release import MAX_REQUEST_BYTES
 from trustkit.spiffe.names import SpiffeID, parse_spiffe_id
@@ -39,7 +41,7 @@ ENVIRONMENT = "TRUSTKIT_BROKER_LISTEN"
 
 @dataclass(frozen=True, slots=True)
 class OpenerConfig:
-    """A private key of the broker, and the file that holds its passphrase where it has one."""
+    """A private key of the broker in a file, and the file that holds its passphrase where it has one."""
 
     file: Path
     passphrase_file: Path | None
@@ -95,6 +97,15 @@ class Limits:
     body_budget_bytes: int
 
 
+MEMBERS = {
+    "config": ("listen", "svid_directory", "policy", "openers", "rules", "record", "grants", "limits"),
+    "openers[]": ("file", "passphrase_file", "kms"),
+    "grants[]": ("spiffe_id", "lines", "publishers", "authors"),
+    "limits": tuple(member.name for member in fields_of(Limits)),
+}
+"""Every member of the file, by where it stands; `trustkit/design/configuration.md` explains each."""
+
+
 @dataclass(frozen=True, slots=True)
 class Config:
     """The broker's configuration. Paths are absolute or relative to the configuration file."""
@@ -102,7 +113,7 @@ class Config:
     listen: str
     svid_directory: Path
     policy: Path
-    openers: tuple[OpenerConfig, ...]
+    openers: tuple[OpenerConfig | KmsKey, ...]
     rules: Path | None
     record: Path
     grants: tuple[Grant, ...]
@@ -122,7 +133,7 @@ def load(raw: bytes, *, base: Path, environ: Mapping[str, str], argv: Sequence[s
         UsageError: ``bad-config``, with the path of the member that is wrong.
     """
     override = given(argv, "--listen").get("listen") or environ.get(ENVIRONMENT)
-    config = parse_settings(raw, lambda fields: _config(fields, base))
+    config = parse_settings(raw, lambda fields: _config(fields, base), known=MEMBERS["config"])
     return replace(config, listen=host_port(override, "listen")) if override else config
 
 
@@ -160,23 +171,38 @@ def _config(fields: Fields, base: Path) -> Config:
         svid_directory=base / _nonempty(fields.take("svid_directory", str), "config.svid_directory"),
         policy=base / _nonempty(fields.take("policy", str), "config.policy"),
         openers=tuple(
-            _opener(Fields(entry, f"config.openers[{index}]"), base, f"config.openers[{index}]")
+            _opener(entry, base, f"config.openers[{index}]")
             for index, entry in enumerate(_some(fields, "openers", 1, MAX_OPENERS))
         ),
         rules=base / _nonempty(rules, "config.rules") if rules is not None else None,
         record=base / _nonempty(fields.take("record", str), "config.record"),
         grants=tuple(
-            _grant(Fields(entry, f"config.grants[{index}]"), f"config.grants[{index}]")
+            _grant(entry, f"config.grants[{index}]")
             for index, entry in enumerate(_some(fields, "grants", 0, MAX_GRANTS))
         ),
-        limits=_limits(Fields(fields.maybe("limits", dict) or {}, "config.limits")),
+        limits=_limits(Fields(fields.maybe("limits", dict) or {}, "config.limits", MEMBERS["limits"])),
     )
     fields.done()
     return config
 
 
-def _opener(fields: Fields, base: Path, where: str) -> OpenerConfig:
+def _opener(untrusted: strictjson.Value, base: Path, where: str) -> OpenerConfig | KmsKey:
+    fields = Fields(untrusted, where, MEMBERS["openers[]"])
     passphrase_file = fields.maybe("passphrase_file", str)
+    if fields.has("kms"):
+        key = _kms_key(fields.take("kms", str), f"{where}.kms")
+        if fields.has("file") or passphrase_file is not None:
+            raise FormatError(
+                "bad-config",
+                f"{where} needs file or kms, not both; only a file has a passphrase",
+                field=where,
+            )
+        fields.done()
+        return key
+    if not fields.has("file"):
+        raise FormatError(
+            "bad-config", f"{where} needs file, a private key, or kms, a key in AWS KMS", field=where
+        )
     opener = OpenerConfig(
         base / _nonempty(fields.take("file", str), f"{where}.file"),
         base / _nonempty(passphrase_file, f"{where}.passphrase_file")
@@ -187,7 +213,15 @@ def _opener(fields: Fields, base: Path, where: str) -> OpenerConfig:
     return opener
 
 
-def _grant(fields: Fields, where: str) -> Grant:
+def _kms_key(untrusted: str, where: str) -> KmsKey:
+    try:
+        return parse_key(untrusted)
+    except UsageError as error:
+        raise FormatError("bad-config", f"{where}: {error.message}", field=where) from None
+
+
+def _grant(untrusted: strictjson.Value, where: str) -> Grant:
+    fields = Fields(untrusted, where, MEMBERS["grants[]"])
     untrusted_id, untrusted_lines = fields.take("spiffe_id", str), _texts(fields, "lines", where)
     publishers, authors = _texts(fields, "publishers", where), _texts(fields, "authors", where)
     fields.done()

@@ -16,7 +16,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 
 from trustkit.errors import EXIT_TRUSTED
-from trustkit.programs.arguments import Once, Parser, add_config_flag, add_verb, add_voice_flags, program
+from trustkit.programs.arguments import Program, add_config_flag, add_listen_flag
 from trustkit.programs.ending import forbid_core_dumps, status_of
 from trustkit.programs.settings import load_file
 from trustkit.programs.voice import Voice
@@ -53,22 +53,38 @@ def run() -> None:
     sys.exit(main(sys.argv[1:], os.environ))
 
 
-def _parser() -> Parser:
-    parser = program(
+def _parser() -> Program:
+    program = Program(
         PROGRAM,
         does="Releases the key of a sealed model to the workloads that grants and rules name.",
-        ends="0 stopped or valid, 1 refused, 2 usage, 3 input, 4 limit, 5 unavailable",
+        names="serve|check-config",
     )
-    common = Parser(add_help=False)
-    add_config_flag(common)
-    common.add_argument(
-        "--listen", action=Once, metavar="HOST:PORT", help="overrides the configuration; port 0 takes any"
+    serve = program.verb("serve", "answer POST /v1/release over mutual TLS until SIGTERM")
+    serve.story(
+        """
+Answer POST /v1/release over mutual TLS 1.3 until SIGTERM. Publisher and author of a model are
+verified, the rules are asked whether this workload may have it, the decision is recorded, and only
+then is the key wrapped again, for the key that the workload made for its request.
+
+A key in a service (kms) is asked when it is needed; that it answers is not demanded at start.
+""",
+        "trustkit-broker serve --config broker.yaml",
+        "trustkit-broker serve --config broker.yaml --listen 127.0.0.1:8443 --json",
+        done="stopped, after what was asked for was answered",
     )
-    add_voice_flags(common)
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="serve|check-config")
-    add_verb(verbs, common, "serve", "answer POST /v1/release over mutual TLS until SIGTERM")
-    add_verb(verbs, common, "check-config", "validate the configuration and all it names; serve nothing")
-    return parser
+    check = program.verb("check-config", "validate the configuration and all it names; serve nothing")
+    check.story(
+        """
+Read the configuration as serve does, with policy, rules, keys, SVID and record, and say what was
+found. Nothing is written, and no service is asked.
+""",
+        "trustkit-broker check-config --config broker.yaml",
+        done="valid",
+    )
+    for verb in (serve, check):
+        add_config_flag(verb)
+        add_listen_flag(verb)
+    return program
 
 
 def _run(arguments: argparse.Namespace, argv: Sequence[str], environ: Mapping[str, str], voice: Voice) -> int:
@@ -79,7 +95,7 @@ def _run(arguments: argparse.Namespace, argv: Sequence[str], environ: Mapping[st
     from trustkit.spiffe.serving import serve_mtls
 
     config = load_file(arguments.config, load, environ=environ, argv=argv)
-    composed = compose(config, clock=time.time, alarm=voice.warn)
+    composed = compose(config, clock=time.time, monotonic=time.monotonic, alarm=voice.warn)
     if arguments.verb == "check-config":
         voice.succeed("the configuration is valid", composed.summary)
         return EXIT_TRUSTED

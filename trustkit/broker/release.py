@@ -28,6 +28,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from trustkit.broker.config import Grant
+from trustkit.broker.openers import in_time
 from trustkit.broker.strangers import Strangers
 from trustkit.deciding.decision import Decision
 from trustkit.deciding.facts import release_facts
@@ -147,7 +148,8 @@ class Broker:
             VerificationError: A document does not verify, or is not the pinned artifact's.
             DeniedError: The rules said no; the code is that of their first reason.
             SealError: No opener fits, or the wrapped key is another's.
-            UnavailableError: ``deadline``, ``no-decision``, or the record cannot be written.
+            UnavailableError: ``deadline``, ``no-decision``, the record cannot be written, or a service does
+                not open.
         """
         request = parse_request(untrusted_body, max_bytes=self._max_bytes)  # step 1
         trail = _Trail(self._record, self._account(peer, request))
@@ -174,7 +176,7 @@ class Broker:
         record = self._decided(peer, proof, trail)  # steps 4 and 5
         try:
             deadline.check()
-            wrapped = self._wrapped(request, proof)  # steps 6 and 7
+            wrapped = self._wrapped(request, proof, deadline)  # steps 6 and 7
         except TrustkitError as error:
             trail.refused(error)
             raise
@@ -224,9 +226,10 @@ class Broker:
                 "record-failed", "the decision cannot be recorded, so there is none; look at the broker"
             ) from None
 
-    def _wrapped(self, request: ReleaseRequest, proof: VerifiedSealed) -> bytes:
+    def _wrapped(self, request: ReleaseRequest, proof: VerifiedSealed, deadline: Deadline) -> bytes:
         context = proof.descriptor.context
-        with unwrap_document(request.documents.recipients, context, self._terms.openers) as dek:
+        openers = in_time(self._terms.openers, deadline, self._alarm)
+        with unwrap_document(request.documents.recipients, context, openers) as dek:
             return recipient_from_raw(request.ephemeral_key).wrap(dek, context.to_bytes())
 
 

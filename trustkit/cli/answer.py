@@ -6,7 +6,9 @@ prints. All text in an answer may be untrusted: the terminal escapes it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from trustkit.records import dataclass, field
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +20,8 @@ Row = tuple[str, str]
 """A label and what stands beside it."""
 
 
-class Answer(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Answer:
     """The outcome of a verb that succeeded.
 
     Attributes:
@@ -39,7 +42,7 @@ class Answer(NamedTuple):
     message: str
     rows: Sequence[Row] = ()
     lines: Iterable[str] = ()
-    fields: Mapping[str, strictjson.Value] = {}
+    fields: Mapping[str, strictjson.Value] = field(default_factory=dict)
     warnings: Sequence[str] = ()
     product: str | None = None
     product_name: str = "text"

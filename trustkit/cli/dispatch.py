@@ -27,25 +27,9 @@ MAX_WORDS = 10_000
 _SHARED = frozenset(("--json", "--quiet", "--debug"))
 _HELP = frozenset(("-h", "--help"))
 
-_HEAD = """\
-usage: trustkit VERB [ARGUMENTS]
-       trustkit VERB --help
-
+_LAW = """\
 Nothing of a model is loaded that was not signed by someone you chose to believe,
 allowed by a policy you can read, and checked on the way in.
-"""
-_FOOT = """
-flags
-  -h, --help       show this text, or after a verb its own
-  --version        show the version
-  after every verb also: --json (exactly one JSON document on stdout, on every outcome),
-  --quiet (nothing on success), --debug (where a failure or a bug comes from)
-
-exit status
-  0 trusted, done                  4 a stated limit was exceeded
-  1 refused: evidence says no      5 could not tell: the world did not answer, or
-  2 usage: a flag or a path          the output cannot be written; try again
-  3 a file breaks its format       70 a bug    130 interrupted
 """
 
 
@@ -103,16 +87,17 @@ def module_of(name: str) -> VerbModule:
 
 def help_text(group: str = "") -> str:
     """Return the help of the program, or the list of verbs of a group such as ``key``."""
-    found = [_HEAD] if not group else [f"usage: {PROGRAM} {group} VERB [ARGUMENTS]\n"]
-    section = ""
-    for name, verb in VERBS.items():
-        if group and not name.startswith(f"{group} "):
-            continue
-        if verb.section != section:
-            section = verb.section
-            found.append(f"\n{section}\n")
-        found.append(f"  {name:<15}  {verb.summary}\n")
-    return "".join(found) + (_FOOT if not group else "")
+    from trustkit.programs.helping import foot, head, rows
+
+    listed = [name for name in VERBS if not group or name.startswith(f"{group} ")]
+    sections = dict.fromkeys(VERBS[name].section for name in listed)
+    lists = "".join(
+        rows(section, ((name, VERBS[name].summary) for name in listed if VERBS[name].section == section))
+        for section in sections
+    )
+    if group:
+        return f"usage: {PROGRAM} {group} VERB [ARGUMENTS]\n{lists}"
+    return head(PROGRAM, _LAW) + lists + foot(quiet=True)
 
 
 def _verb_of(argv: Sequence[str]) -> tuple[str | None, Sequence[str]]:

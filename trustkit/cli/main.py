@@ -42,7 +42,9 @@ def run() -> None:
     except KeyboardInterrupt:
         _ignore_signals()
         status = _interrupted(argv, seen)
-    sys.exit(_settled(status))
+    status = _settled(status)
+    gc.freeze()  # what we made goes with the process, and nobody needs to search it for circles once more
+    sys.exit(status)
 
 
 def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:

@@ -11,9 +11,9 @@ import argparse
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple, NoReturn
 
-from trustkit.errors import UsageError
+from trustkit.programs.helping import AS_JSON, DEBUG, HELP, HelpParser, Once
+from trustkit.records import dataclass
 
 MAX_PATH = 4095
 """Longest path that Linux takes (bytes)."""
@@ -21,21 +21,17 @@ MAX_COMPONENT = 255
 """Longest single name in a path that Linux takes (bytes)."""
 
 SHARED = (
-    ("--json", "print exactly one JSON document on stdout, on every outcome"),
+    ("--json", AS_JSON),
     ("--quiet", "print nothing on success, unless printing is what the verb is for"),
-    ("--debug", "show where a failure or a bug comes from"),
+    ("--debug", DEBUG),
 )
 """Flags of every verb, beside ``--help``."""
-
-EXITS = """\
-  2 a flag or a path is wrong               3 a file breaks its format
-  4 a stated limit was exceeded             5 could not tell, or could not write
-  70 a bug                                  130 interrupted"""
 
 Kind = Callable[[str], object]
 
 
-class Flag(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Flag:
     """What completion needs to know of a flag, or of a word by position (whose name has no dashes)."""
 
     name: str
@@ -45,63 +41,21 @@ class Flag(NamedTuple):
     choices: tuple[str, ...] = ()
 
 
-class Parser(argparse.ArgumentParser):
-    """The parser of one verb; complains by raising.
+class Parser(HelpParser):
+    """The parser of one verb.
 
     Attributes:
         flags: What was added, in order.
     """
 
     def __init__(self, prog: str, *, width: int = 100) -> None:
-        super().__init__(
-            prog=prog,
-            add_help=False,
-            allow_abbrev=False,
-            formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(
-                prog, max_help_position=30, width=width
-            ),
-        )
-        self.color = False  # from Python 3.14 on argparse would paint by rules of its own
-        self._width = width
-        self._positionals.title = "arguments"
-        self._optionals.title = "flags"
+        super().__init__(prog, width=width)
         self.flags: list[Flag] = []
-        self._shared = self.add_argument_group("after every verb")
-        self._shared.add_argument("-h", "--help", action="store_true", help="show this text")
-        self.flags.append(Flag("--help", "show this text"))
+        self.shared.add_argument("-h", "--help", action="store_true", help=HELP)
+        self.flags.append(Flag("--help", HELP))
         for flag, text in SHARED:
-            self._shared.add_argument(flag, action="store_true", help=text)
+            self.shared.add_argument(flag, action="store_true", help=text)
             self.flags.append(Flag(flag, text))
-
-    def error(self, message: str) -> NoReturn:
-        """Refuse the arguments; the name is argparse's."""
-        raise UsageError("bad-arguments", f"{message}; see {self.prog} --help")
-
-    def story(self, text: str, *examples: str, done: str = "done", refused: str = "") -> None:
-        """Say what the verb does, show how it is used, and what its exit status means.
-
-        Args:
-            text: Paragraphs.
-            examples: Command lines; those that go on start with spaces.
-            done: What 0 means.
-            refused: What 1 means, for verbs that look at evidence.
-        """
-        self.description = text.strip()
-        one = f"  1 {refused}\n" if refused else ""
-        lines = "".join(f"  {example}\n" for example in examples)
-        self.epilog = f"examples:\n{lines}\nexit status:\n  0 {done}\n{one}{EXITS}"
-
-    def format_help(self) -> str:
-        """Write the help, with a usage line that names what must be there and leaves the rest to the list."""
-        from textwrap import fill
-
-        needed = [action for action in self._actions if action.required]
-        words = [" ".join((*action.option_strings[-1:], str(action.metavar or "VALUE"))) for action in needed]
-        usage = " ".join((self.prog, *sorted(words, key=lambda word: word.startswith("-")), "[FLAGS]"))
-        self.usage = fill(usage, self._width - 7, subsequent_indent=" " * 11, break_on_hyphens=False)
-        paragraphs = (self.description or "").split("\n\n")
-        self.description = "\n\n".join(fill(text, self._width, break_on_hyphens=False) for text in paragraphs)
-        return super().format_help()
 
     def place(self, name: str, text: str, *, kind: Kind | None = None, choices: Sequence[str] = ()) -> None:
         """Take a path by position, or what a kind reads, or one of some words."""
@@ -140,7 +94,7 @@ class Parser(argparse.ArgumentParser):
         self.flags.append(Flag(flag, text, shown, files=files, choices=tuple(choices)))
         self.add_argument(
             flag,
-            action=_Once,
+            action=Once,
             type=kind or (text_of if choices else path_of),
             metavar=shown or None,
             required=required,
@@ -173,22 +127,6 @@ class Parser(argparse.ArgumentParser):
         """Take a flag without a value."""
         self.flags.append(Flag(flag, text))
         self.add_argument(flag, action="store_true", help=text)
-
-
-class _Once(argparse.Action):
-    """Stores a value, and refuses a second one: which of two keys was meant is not ours to guess."""
-
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,  # noqa: ARG002 - argparse's signature
-        namespace: argparse.Namespace,
-        values: object,
-        option_string: str | None = None,  # noqa: ARG002 - argparse's signature
-    ) -> None:
-        """Store the value; the signature is argparse's."""
-        if getattr(namespace, self.dest) is not None:
-            raise argparse.ArgumentError(self, "may be given only once")
-        setattr(namespace, self.dest, values)
 
 
 def text_of(untrusted: str) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from trustkit.cli.escape import harmless, line, shown
 from trustkit.errors import EXIT_BUG, EXIT_TRUSTED, TrustkitError, UnavailableError, UsageError
+from trustkit.records import replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -105,7 +106,7 @@ class Terminal:
             members.update(ok=False, code=error.code, message=text, evidence=harmless(error.evidence))
             self._tell(self._document(members), error.exit_code)
         elif answer.audible or not self.quiet:
-            listed = self._text(answer._replace(aside=True))
+            listed = self._text(replace(answer, aside=True))
             self._tell(listed if answer.product is None else answer.product, error.exit_code)
         self._complain(f"trustkit: {text} [{error.code}]", "bad")
         self.told = error.exit_code

@@ -56,7 +56,7 @@ def policy_from_flags(
     if roots is not None:
         if policy is not None or key is not None:
             raise UsageError("bad-arguments", "say whom to believe once: --ca, --key or --policy")
-        return policy_from_roots(read_roots(roots), identities)
+        return policy_from_roots(read_roots(roots), identities, where="--identity")
     if policy is not None and (key is not None or publisher_key is not None):
         raise UsageError(
             "bad-arguments", f"--policy already says whom to believe; leave out {flag} or --policy"

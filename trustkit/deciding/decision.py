@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from trustkit.digest import Digest
-from trustkit.errors import DeniedError, TrustkitError, UsageError
+from trustkit.errors import DeniedError, TrustkitError, UnavailableError, UsageError
 from trustkit.strictjson import Object, Value
 
 ADMISSION = "trustkit/admission/decision"
@@ -63,11 +63,13 @@ class Decision:
         allowed: Whether it may.
         violations: Why not, sorted, each once; empty exactly where allowed.
         rules_digest: SHA-256 of the compiled rules that were asked.
+        unavailable: Whether the rules were asked and could not answer: a "no" that may be tried again.
     """
 
     allowed: bool
     violations: tuple[Violation, ...]
     rules_digest: Digest
+    unavailable: bool = False
 
 
 def decide(engine: Engine, entrypoint: str, facts: Object) -> Decision:
@@ -78,15 +80,16 @@ def decide(engine: Engine, entrypoint: str, facts: Object) -> Decision:
         entrypoint: `ADMISSION` or `BROKER`.
         facts: What they may know: `trustkit.deciding.facts` and the faces make it, from proofs.
     """
-    allowed = False
+    allowed, unavailable = False, False
     try:
         allowed, violations = _read(engine.evaluate(entrypoint, facts))
     except TrustkitError as error:
+        unavailable = isinstance(error, UnavailableError)
         violations = (Violation(error.code, _shown(error.message), _ASK),)
     except Exception as error:  # noqa: BLE001 - decide is where every exception becomes a denial
         # The class alone: its text may quote the facts.
         violations = (Violation("no-decision", f"the rules failed with {type(error).__name__}", _ASK),)
-    return Decision(allowed, violations, engine.digest)
+    return Decision(allowed, violations, engine.digest, unavailable)
 
 
 def demand_denial_of_nothing(engine: Engine, entrypoint: str) -> None:

@@ -8,73 +8,74 @@ value would make two readings of one command line, it is refused.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
 
-from trustkit.errors import UsageError
+from trustkit.programs.helping import AS_JSON, DEBUG, HELP, HelpParser, Once, foot, head, rows
 from trustkit.version import __version__
 
+Kind = Callable[[str], object]
+"""Reads the value of a flag, for ``type=``."""
 
-class Parser(argparse.ArgumentParser):
-    """A parser whose complaint is one line, like every other failure."""
 
-    def error(self, message: str) -> NoReturn:
-        """Raise instead of printing a page.
+class Program(HelpParser):
+    """The parser of a program: its verbs, each with a parser of its own.
 
-        Raises:
-            UsageError: ``bad-arguments``.
+    Args:
+        name: The program's.
+        does: One sentence about it.
+        names: Its verbs, for whoever names none.
+    """
+
+    def __init__(self, name: str, *, does: str, names: str) -> None:
+        super().__init__(name)
+        self._does = does
+        self._summaries: list[tuple[str, str]] = []
+        self.add_argument("-h", "--help", action="help", help=HELP)
+        self.add_argument("--version", action="version", version=f"{name} {__version__}")
+        self._verbs = self.add_subparsers(dest="verb", required=True, metavar=names, parser_class=_Verb)
+
+    def verb(self, name: str, does: str) -> HelpParser:
+        """Add a verb that has the common flags; its story is for the caller to tell.
+
+        Args:
+            name: Its name.
+            does: What it does, in a few words.
         """
-        raise UsageError("bad-arguments", f"{message}; see {self.prog} --help")
+        self._summaries.append((name, does))
+        parser: HelpParser = self._verbs.add_parser(name)
+        parser.shared.add_argument("-h", "--help", action="help", help=HELP)
+        parser.shared.add_argument("--json", action="store_true", help=AS_JSON)
+        parser.shared.add_argument("--debug", action="store_true", help=DEBUG)
+        return parser
+
+    def format_help(self) -> str:
+        """Write what there is, as ``trustkit --help`` does."""
+        return head(self.prog, self._does) + rows("verbs", self._summaries) + foot()
 
 
-class Once(argparse.Action):
-    """Stores a value, and refuses a second one: which of two was meant is not ours to guess."""
+class _Verb(HelpParser):
+    """What argparse makes of a verb, whatever else it says of it."""
 
-    def __call__(
-        self,
-        _parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: object,
-        _flag: str | None = None,
-    ) -> None:
-        """Store the value, as argparse asks."""
-        if getattr(namespace, self.dest) is not None:
-            raise argparse.ArgumentError(self, "may be given only once")
-        setattr(namespace, self.dest, values)
+    def __init__(self, *, prog: str, **_: object) -> None:
+        super().__init__(prog)
 
 
-def program(name: str, *, does: str, ends: str) -> Parser:
-    """Return the parser of a program that tells its version and what its exit statuses mean."""
-    parser = Parser(prog=name, allow_abbrev=False, description=does, epilog=f"Exit status: {ends}.")
-    parser.add_argument("--version", action="version", version=f"{name} {__version__}")
-    return parser
+def add_flag(
+    parser: HelpParser, flag: str, says: str, *, kind: Kind, metavar: str, required: bool = False
+) -> None:
+    """Add a flag with one value, that may be given once."""
+    parser.add_argument(flag, type=kind, action=Once, required=required, metavar=metavar, help=says)
 
 
-def add_verb(
-    verbs: argparse._SubParsersAction[Parser],  # the type argparse gives what it returns
-    common: Parser,
-    name: str,
-    says: str,
-) -> Parser:
-    """Add a verb that has the common flags, with one sentence about it, and return its parser."""
-    description = f"{says[0].upper()}{says[1:]}."
-    return verbs.add_parser(name, parents=[common], allow_abbrev=False, help=says, description=description)
-
-
-def add_config_flag(parser: Parser) -> None:
+def add_config_flag(parser: HelpParser) -> None:
     """Add the flag that names the configuration file."""
-    parser.add_argument(
-        "--config", type=path, action=Once, required=True, metavar="FILE", help="configuration (YAML)"
-    )
+    add_flag(parser, "--config", "configuration (YAML or JSON)", kind=path, metavar="FILE", required=True)
 
 
-def add_voice_flags(parser: Parser) -> None:
-    """Add the flags that say how the program speaks."""
-    parser.add_argument(
-        "--json", action="store_true", help="print exactly one JSON document, on every outcome"
-    )
-    parser.add_argument("--debug", action="store_true", help="show the traceback of a bug")
+def add_listen_flag(parser: HelpParser, flag: str = "--listen") -> None:
+    """Add a flag that overrides where the configuration says to listen."""
+    add_flag(parser, flag, "overrides the configuration; port 0 takes any", kind=text, metavar="HOST:PORT")
 
 
 def given(argv: Sequence[str], *flags: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ or normalized. Whatever is wrong with a configuration is the caller's mistake.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar, cast
 
@@ -41,18 +41,19 @@ def load_file(path: Path, load: Load[T], *, environ: Mapping[str, str], argv: Se
     return load(raw, base=path.resolve().parent, environ=environ, argv=argv)
 
 
-def parse_settings(raw: bytes, read: Callable[[Fields], T]) -> T:
+def parse_settings(raw: bytes, read: Callable[[Fields], T], *, known: Collection[str] = ()) -> T:
     """Build a configuration from its file.
 
     Args:
         raw: The YAML or JSON file; the operator's, read strictly.
         read: Takes every member, named from ``config`` on.
+        known: Every member that there can be, so that a misspelt one is named first.
 
     Raises:
         UsageError: ``bad-config``, with the path of the member that is wrong.
     """
     try:
-        return read(Fields(_yaml(raw), "config"))
+        return read(Fields(_yaml(raw), "config", known))
     except (FormatError, LimitError) as error:
         raise UsageError(
             "bad-config", f"the configuration is not valid: {error.message}", **error.evidence
@@ -110,14 +111,13 @@ def count(fields: Fields, name: str, default: int, *, most: int, within: str = "
 def _yaml(raw: bytes) -> strictjson.Value:
     import yaml
 
-    from trustkit.verifying.strictyaml import StrictLoader, check_marks
+    from trustkit.verifying.strictyaml import StrictLoader, check_marks, fault_in
 
     if len(raw) > MAX_BYTES:
         raise LimitError("too-large", f"the configuration is larger than {MAX_BYTES} bytes")
     check_marks(raw, "configuration")
     try:
-        return cast("strictjson.Value", yaml.load(raw, Loader=StrictLoader))  # noqa: S506 - a SafeLoader, stricter
+        text = raw.decode("utf-8")
+        return cast("strictjson.Value", yaml.load(text, Loader=StrictLoader))  # noqa: S506 - a SafeLoader, stricter
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" in line {mark.line + 1}" if mark else ""
-        raise FormatError("bad-config", f"not valid YAML{where}") from None
+        raise FormatError("bad-config", f"not valid YAML{fault_in(raw, error)}") from None

@@ -14,9 +14,11 @@ file.
 
 from __future__ import annotations
 
+import functools
 import logging
 import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 from trustkit.errors import FormatError, LimitError, UnavailableError, UsageError
@@ -34,7 +36,7 @@ SILENT_SECONDS = 10
 ANSWER_SECONDS = 20
 """Longest that one attempt may take, from the search for the address to the last byte of the answer."""
 ATTEMPTS = 3
-"""How often is asked in all, with growing pauses, where no answer came."""
+"""How often is asked in all, with growing pauses, where no answer came and nobody says otherwise."""
 
 _TALKATIVE = frozenset(("botocore", "urllib3"))
 _KINDS_OF_HOST = ("use_fips_endpoint", "use_dualstack_endpoint")
@@ -49,12 +51,26 @@ class KmsClient:
     Args:
         key: The key, whose region and endpoint are asked.
         monotonic: A monotonic clock (seconds).
+        attempts: How often is asked in all, where no answer came; `ATTEMPTS` where it is not said.
+        seconds: Longest that one attempt may take, and before it what finds credentials. Where it is not
+            said, `ANSWER_SECONDS`, and no limit for credentials: a person may be asked for them.
     """
 
-    def __init__(self, key: KmsKey, *, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        key: KmsKey,
+        *,
+        monotonic: Callable[[], float],
+        attempts: int | None = None,
+        seconds: float | None = None,
+    ) -> None:
         self._key = key
         self._monotonic = monotonic
+        self._attempts = attempts
+        self._seconds = seconds
         self._lock = threading.Lock()
+        self._coming_lock = threading.Lock()
+        self._coming: Future[BaseClient] | None = None
         self._client: BaseClient | None = None
         self._credentials: Credentials | None = None
 
@@ -67,14 +83,12 @@ class KmsClient:
             UnavailableError: ``kms-unavailable`` or ``bad-kms-answer``.
             DeniedError, SealError: As `trustkit.sealing.awskms.refusal`.
         """
+        demand_library()
+        from botocore import exceptions
+        from botocore.parsers import ResponseParserError
+
         try:
-            from botocore import exceptions
-            from botocore.parsers import ResponseParserError
-        except ModuleNotFoundError as error:
-            why = f"a key in AWS KMS needs {error.name}; install model-trustkit[aws]"
-            raise UsageError("extra-needed", why, module=error.name) from None
-        try:
-            answer: Mapping[str, object] = getattr(self._connected(), operation)(**parameters)
+            answer: Mapping[str, object] = getattr(self._in_time(), operation)(**parameters)
         except exceptions.ClientError as error:
             raise refusal(str(error.response["Error"]["Code"]), self._key) from None
         except (exceptions.HTTPClientError, exceptions.ConnectionError) as error:
@@ -96,6 +110,32 @@ class KmsClient:
             "see that `aws sts get-caller-identity` works here"
         )
         return UsageError("no-credentials", why, key=self._key.arn)
+
+    def _in_time(self) -> BaseClient:
+        """Let one thread have credentials, whoever waits: a process or service that has them may be slow."""
+        if self._seconds is None:
+            return self._connected()
+        with self._coming_lock:
+            coming: Future[BaseClient] = self._coming or Future()
+            if self._coming is None:
+                threading.Thread(
+                    target=self._come, args=(coming,), name="trustkit-awskms-login", daemon=True
+                ).start()
+                self._coming = coming
+        try:
+            return coming.result(self._seconds)
+        except TimeoutError:
+            why = "there were no credentials for AWS KMS in time; try again"
+            raise UnavailableError("kms-unavailable", why, key=self._key.arn, reason="credentials") from None
+
+    def _come(self, coming: Future[BaseClient]) -> None:
+        try:
+            tell = functools.partial(coming.set_result, self._connected())
+        except BaseException as error:  # noqa: BLE001 - it is raised in the threads that wait
+            tell = functools.partial(coming.set_exception, error)
+        with self._coming_lock:
+            self._coming = None
+        tell()
 
     def _connected(self) -> BaseClient:
         """Connect where nobody did, and have credentials: what is wrong with either is wrong on this side."""
@@ -125,7 +165,7 @@ class KmsClient:
                 ignore_configured_endpoint_urls=True,
                 use_fips_endpoint=False,
                 use_dualstack_endpoint=False,
-                retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+                retries={"mode": "standard", "total_max_attempts": self._attempts or ATTEMPTS},
             ),
         )
         wire = Wire(
@@ -134,7 +174,7 @@ class KmsClient:
             proxies=get_environ_proxies(client.meta.endpoint_url),
             connect_seconds=CONNECT_SECONDS,
             silent_seconds=SILENT_SECONDS,
-            seconds=ANSWER_SECONDS,
+            seconds=self._seconds or ANSWER_SECONDS,
             monotonic=self._monotonic,
         )
         _silence()
@@ -159,6 +199,19 @@ class KmsClient:
 
     def __repr__(self) -> str:
         return f"<KmsClient {self._key.arn}>"
+
+
+def demand_library() -> None:
+    """Go on only where the library of the service is installed.
+
+    Raises:
+        UsageError: ``extra-needed``.
+    """
+    try:
+        import botocore.parsers  # noqa: F401 - the last of the parts that are needed
+    except ModuleNotFoundError as error:
+        why = f"a key in AWS KMS needs {error.name}; install model-trustkit[aws]"
+        raise UsageError("extra-needed", why, module=error.name) from None
 
 
 def _silence() -> None:

@@ -196,7 +196,7 @@ class _Http(URLLib3Session):  # type: ignore[misc]  # the library has no types
         return manager
 
     def close(self) -> None:
-        """Close every connection now; the library leaves those that wait for more to the garbage collector."""
+        """Close every connection now; the library would leave those that wait for more to the collector."""
         super().close()
         for connection in self._made:
             connection.close()

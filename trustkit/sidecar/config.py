@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from trustkit.errors import FormatError, UsageError
-from trustkit.programs.arguments import Once, Parser, add_verb, add_voice_flags, path, program, text
+from trustkit.programs.arguments import Program, add_flag, path, text
 
 if TYPE_CHECKING:
     from trustkit.artifact.reference import Reference
@@ -137,41 +137,57 @@ def load(argv: Sequence[str]) -> Config | Question:
     )
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Program:
     """Build the parser of the command line."""
-    whole = program(
+    program = Program(
         PROGRAM,
         does="Brings one verified model into a pod: fetched, opened, checked, shown at once.",
-        ends="0 stopped after publishing, 1 refused, 2 usage, 3 input, 4 limit, "
-        "5 unavailable, 130 stopped before publishing",
+        names="run|check-config|published",
     )
-    verbs = whole.add_subparsers(dest="verb", required=True, metavar="run|check-config|published")
-    common = _common()
-    add_verb(verbs, common, "run", "fetch, open, check and publish the model, then stay until SIGTERM")
-    add_verb(
-        verbs, common, "check-config", "validate the same arguments and the files they name; fetch nothing"
+    run = program.verb("run", "fetch, open, check and publish the model, then stay until SIGTERM")
+    run.story(
+        """
+Fetch one model from its store, open it if it is sealed, hold every byte against what its author
+signed, and publish the folder by one rename, read-only; then stay until SIGTERM. On any failure
+nothing is published. The webhook writes the arguments; the broker is asked for sealed models alone.
+""",
+        "trustkit-sidecar run $(cat sidecar.arguments)",
+        done="stopped after publishing; 130 before",
+        refused="refused: evidence, broker or store said no; nothing is published",
     )
-    says = "say whether a model lies at its output, whole and read-only: a probe, run beside the sidecar"
-    add_verb(verbs, _question(), "published", says)
-    return whole
+    check = program.verb("check-config", "validate the same arguments and the files they name; fetch nothing")
+    check.story(
+        """
+Read the arguments of run, and the policy, CA certificates and SVID that they name, and say whose the
+SVID is. Nobody is asked.
+""",
+        "trustkit-sidecar check-config $(cat sidecar.arguments)",
+        done="valid",
+        refused="refused: a file is not the one that its digest names, or the SVID is not valid",
+    )
+    for verb in (run, check):
+        for flag, kind, metavar, says in _REQUIRED:
+            add_flag(verb, flag, says, kind=kind, metavar=metavar, required=True)
+        for flag, kind, metavar, says in _OPTIONAL:
+            add_flag(verb, flag, says, kind=kind, metavar=metavar)
+    _add_published(program)
+    return program
 
 
-def _common() -> Parser:
-    common = Parser(add_help=False)
-    for flag, kind, metavar, says in _REQUIRED:
-        common.add_argument(flag, required=True, action=Once, type=kind, metavar=metavar, help=says)
-    for flag, kind, metavar, says in _OPTIONAL:
-        common.add_argument(flag, action=Once, type=kind, metavar=metavar, help=says)
-    add_voice_flags(common)
-    return common
-
-
-def _question() -> Parser:
-    question = Parser(add_help=False)
+def _add_published(program: Program) -> None:
+    does = "say whether a model lies at its output, whole and read-only: a probe"
+    published = program.verb("published", does)
+    published.story(
+        """
+Say whether a model lies at its output, whole and read-only. The startup probe runs it inside the
+sidecar's own container, since a port of the pod could be answered by others.
+""",
+        "trustkit-sidecar published --output /trustkit/models/0/model",
+        done="published",
+        refused="not published yet, or not whole",
+    )
     flag, kind, metavar, says = _OUTPUT
-    question.add_argument(flag, required=True, action=Once, type=kind, metavar=metavar, help=says)
-    add_voice_flags(question)
-    return question
+    add_flag(published, flag, says, kind=kind, metavar=metavar, required=True)
 
 
 def _reference(untrusted: str) -> Reference:

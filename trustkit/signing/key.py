@@ -3,22 +3,30 @@
 Private keys live here and nowhere else; they are never logged, never shown,
 and read from files that hold nothing else. Signatures are ECDSA with the hash
 that OMS pairs with each curve, DER encoded (OMS v1.0, signature algorithms).
+A file that `generate_key` writes is read here, byte for byte; what reads all
+others takes longer to load than a small model to sign.
 """
 
 from __future__ import annotations
 
+import base64
 import re
-from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from trustkit.artifact.inputs import read_input
 from trustkit.attest.bundle import Material, PublicKeyHint
+from trustkit.curves import ECDSA, HASHES, coordinate_size, pem_of, point_of, public_der
 from trustkit.digest import Digest, digest_of
 from trustkit.errors import FormatError, UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 MAX_KEY_BYTES = 64 << 10
 """Largest key file that is read (bytes)."""
@@ -26,14 +34,24 @@ MAX_PASSPHRASE = 1023
 """Longest passphrase of a key file (bytes): what readers of encrypted PEM take."""
 
 CURVES: dict[str, ec.EllipticCurve] = {"p256": ec.SECP256R1(), "p384": ec.SECP384R1(), "p521": ec.SECP521R1()}
-_HASHES: dict[str, hashes.HashAlgorithm] = {
-    "secp256r1": hashes.SHA256(),
-    "secp384r1": hashes.SHA384(),
-    "secp521r1": hashes.SHA512(),
+_AROUND = {  # PrivateKeyInfo (RFC 5208) with ECPrivateKey (RFC 5915) in it: before the number, and after it
+    "secp256r1": (
+        bytes.fromhex("308187020100301306072a8648ce3d020106082a8648ce3d030107046d306b0201010420"),
+        bytes.fromhex("a144034200"),
+    ),
+    "secp384r1": (
+        bytes.fromhex("3081b6020100301006072a8648ce3d020106052b8104002204819e30819b0201010430"),
+        bytes.fromhex("a164036200"),
+    ),
+    "secp521r1": (
+        bytes.fromhex("3081ee020100301006072a8648ce3d020106052b810400230481d63081d30201010442"),
+        bytes.fromhex("a1818903818600"),
+    ),
 }
 # SEC1 files may open with a block of EC PARAMETERS, so other blocks are no fault; two keys are.
 _PRIVATE = re.compile(rb"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----")
-_ENCRYPTED = re.compile(rb"-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED", re.MULTILINE)
+_LABEL = "PRIVATE KEY"
+_ENCRYPTED = rb"(?m)-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED"
 
 
 class Signer(Protocol):
@@ -66,7 +84,7 @@ class LocalSigner:
     """
 
     def __init__(self, key: ec.EllipticCurvePrivateKey) -> None:
-        if key.curve.name not in _HASHES:
+        if key.curve.name not in HASHES:
             raise _unsupported("the key")
         self._key = key
 
@@ -83,21 +101,15 @@ class LocalSigner:
     @property
     def fingerprint(self) -> Digest:
         """SHA-256 of the public key's DER SubjectPublicKeyInfo."""
-        return digest_of(
-            self._key.public_key().public_bytes(
-                serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-            )
-        )
+        return digest_of(public_der(self._key.public_key()))
 
     def public_pem(self) -> bytes:
         """Return the public key as PEM text."""
-        return self._key.public_key().public_bytes(
-            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
+        return pem_of(public_der(self._key.public_key()), "PUBLIC KEY")
 
     def sign(self, message: bytes) -> bytes:
         """Return an ECDSA signature (ASN.1 DER) with the hash of the key's curve."""
-        return self._key.sign(message, ec.ECDSA(_HASHES[self._key.curve.name]))
+        return self._key.sign(message, ECDSA(HASHES[self._key.curve.name]))
 
 
 def load_signer(path: Path, *, passphrase: bytes | None) -> LocalSigner:
@@ -119,9 +131,36 @@ def load_signer(path: Path, *, passphrase: bytes | None) -> LocalSigner:
     refuse_public(raw, shown)
     if len(_PRIVATE.findall(raw)) != 1:
         raise FormatError("bad-key", f"{shown} must hold exactly one PEM private key")
-    encrypted = _ENCRYPTED.search(raw) is not None
+    key = (_plain(raw) if passphrase is None else None) or _loaded(raw, passphrase, shown)
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or key.curve.name not in HASHES:
+        raise _unsupported(shown)
+    return LocalSigner(key)
+
+
+def _plain(raw: bytes) -> ec.EllipticCurvePrivateKey | None:
+    """Take a key from its place in the file, and write it again: the file must be the same to the byte."""
     try:
-        key = serialization.load_pem_private_key(raw, passphrase)
+        der = base64.b64decode(b"".join(raw.splitlines()[1:-1]), validate=True)
+    except ValueError:
+        return None
+    for curve in CURVES.values():
+        head, between = _AROUND[curve.name]
+        size = coordinate_size(curve)
+        number = der[len(head) : len(head) + size]
+        if der.startswith(head) and 0 < int.from_bytes(number, "big") < curve.group_order:
+            key = ec.derive_private_key(int.from_bytes(number, "big"), curve)
+            written = pem_of(head + number + between + point_of(key.public_key()), _LABEL)
+            return key if written == raw else None
+    return None
+
+
+def _loaded(raw: bytes, passphrase: bytes | None, shown: str) -> PrivateKeyTypes:
+    """Read a private key in whatever way it is spelled."""
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    encrypted = re.search(_ENCRYPTED, raw) is not None
+    try:
+        return load_pem_private_key(raw, passphrase)
     except TypeError:
         if encrypted:
             raise UsageError(
@@ -134,9 +173,6 @@ def load_signer(path: Path, *, passphrase: bytes | None) -> LocalSigner:
         if encrypted:
             raise UsageError("wrong-passphrase", f"the passphrase does not open {shown}") from None
         raise FormatError("bad-key", f"{shown} is not a PEM private key") from None
-    if not isinstance(key, ec.EllipticCurvePrivateKey) or key.curve.name not in _HASHES:
-        raise _unsupported(shown)
-    return LocalSigner(key)
 
 
 def refuse_public(raw: bytes, what: str) -> None:
@@ -159,6 +195,8 @@ def generate_key(curve: str, *, passphrase: bytes | None) -> tuple[bytes, bytes]
     Raises:
         UsageError: ``unsupported-key`` for an unknown curve; ``bad-passphrase`` for one no reader would take.
     """
+    from cryptography.hazmat.primitives import serialization
+
     if curve not in CURVES:
         raise UsageError("unsupported-key", f"the curve must be one of {', '.join(CURVES)}")
     key = ec.generate_private_key(CURVES[curve])

@@ -9,22 +9,21 @@ from __future__ import annotations
 
 import os
 import re
-from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from trustkit.artifact.names import check_name
 from trustkit.errors import FormatError, LimitError, UsageError
+from trustkit.records import dataclass
 
-_ADDRESS = re.compile(r"(s3|gs)://([^/]*)(?:/(.*))?", re.DOTALL)
-_BUCKETS = {
-    "s3": re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"),
-    "gs": re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]"),
-}
-_FILE = re.compile(r"file://(?:localhost)?(/[^?#]*)", re.DOTALL)
-_ODD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})|%2[Ff]|%00")
+# Patterns are compiled when first needed: every command asks whether its path is an address, and few are.
+_ADDRESS = r"(?s)(s3|gs)://([^/]*)(?:/(.*))?"
+_BUCKETS = {"s3": r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "gs": r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]"}
+_FILE = r"(?s)file://(?:localhost)?(/[^?#]*)"
+_ODD_ESCAPE = r"%(?![0-9A-Fa-f]{2})|%2[Ff]|%00"
 
 
-class Address(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Address:
     """Where an artifact lies in a store.
 
     Attributes:
@@ -54,7 +53,7 @@ class Address(NamedTuple):
 
 def is_address(text: str) -> bool:
     """Say whether a text means a place in a store, and not a path; ``./s3:`` would be the path."""
-    return re.match(r"[a-z][a-z0-9+.-]*://", text) is not None
+    return "://" in text and re.match(r"[a-z][a-z0-9+.-]*://", text) is not None
 
 
 def path_at(untrusted: str) -> str | None:
@@ -68,8 +67,8 @@ def path_at(untrusted: str) -> str | None:
     """
     if not untrusted.startswith("file://"):
         return None
-    found = _FILE.fullmatch(untrusted)
-    if found is None or _ODD_ESCAPE.search(found[1]):
+    found = re.fullmatch(_FILE, untrusted)
+    if found is None or re.search(_ODD_ESCAPE, found[1]):
         raise UsageError(
             "bad-address",
             f"{untrusted!r} names no file here: file:///PATH, with %25, %3F and %23 for %, ? and #",
@@ -83,8 +82,8 @@ def parse_address(untrusted: str) -> Address:
     Raises:
         UsageError: ``bad-address``.
     """
-    found = _ADDRESS.fullmatch(untrusted)
-    if found is None or _BUCKETS[found[1]].fullmatch(found[2]) is None:
+    found = re.fullmatch(_ADDRESS, untrusted)
+    if found is None or re.fullmatch(_BUCKETS[found[1]], found[2]) is None:
         raise UsageError(
             "bad-address",
             f"{untrusted!r} is no address that is read here: s3://BUCKET/FOLDER or gs://BUCKET/FOLDER",

@@ -10,7 +10,6 @@ folder is walked again. This machine reads the listing and no byte of an object.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -21,6 +20,7 @@ from trustkit.artifact.names import check_distinct, check_name
 from trustkit.artifact.tree import Tree
 from trustkit.artifact.walk import MAX_FILES
 from trustkit.errors import FormatError, LimitError, UnavailableError, UsageError
+from trustkit.records import dataclass, field
 from trustkit.storage.addresses import Address
 from trustkit.storage.stores import Pin, Store
 

@@ -27,6 +27,12 @@ MAX_READERS = 10_000
 ENVIRONMENT = "TRUSTKIT_STORE_LISTEN"
 """The one variable that may override the file: where to listen, and nothing that trust rests on."""
 
+MEMBERS = {
+    "config": ("root", "svid_directory", "listen", "readers", "limits"),
+    "limits": tuple(member.name for member in fields(Limits)),
+}
+"""Every member of the file, by where it stands; `trustkit/design/configuration.md` explains each."""
+
 _MOST = {
     "connections": 65_536,
     "headers": 1_000,
@@ -72,7 +78,7 @@ def load(raw: bytes, *, base: Path, environ: Mapping[str, str], argv: Sequence[s
         UsageError: ``bad-config``, with the path of the member that is wrong.
     """
     override = given(argv, "--listen").get("listen") or environ.get(ENVIRONMENT)
-    config = parse_settings(raw, lambda members: _config(members, base))
+    config = parse_settings(raw, lambda members: _config(members, base), known=MEMBERS["config"])
     if override:
         config = replace(config, listen=override)
     split_listen(config.listen)
@@ -140,7 +146,7 @@ def _config(members: Fields, base: Path) -> Config:
         svid_directory=base / _path(members.take("svid_directory", str), "config.svid_directory"),
         listen=members.maybe("listen", str) or "0.0.0.0:8443",
         readers=_readers(members.take("readers", list)),
-        limits=_limits(Fields(members.maybe("limits", dict) or {}, "config.limits")),
+        limits=_limits(Fields(members.maybe("limits", dict) or {}, "config.limits", MEMBERS["limits"])),
     )
     members.done()
     return config

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from trustkit.errors import EXIT_TRUSTED
-from trustkit.programs.arguments import Parser, program
+from trustkit.programs.arguments import Program, add_config_flag, add_listen_flag
 from trustkit.programs.ending import status_of
 from trustkit.programs.settings import load_file
 from trustkit.programs.voice import Manner, Voice
@@ -50,24 +50,35 @@ def run() -> None:
     sys.exit(main(sys.argv[1:], os.environ))
 
 
-def _parser() -> Parser:
-    parser = program(
+def _parser() -> Program:
+    program = Program(
         PROGRAM,
-        does="Serve the files of one folder, whole or by range, over mutual TLS; it can open none.",
-        ends="0 stopped or valid, 1 refused, 2 usage, 3 input, 4 limit, 5 unavailable",
+        does="Serves the files of one folder, whole or by range, over mutual TLS; it can open none.",
+        names="serve|check-config",
     )
-    common = Parser(add_help=False)
-    common.add_argument("--config", type=Path, required=True, metavar="FILE", help="configuration (YAML)")
-    common.add_argument("--listen", metavar="HOST:PORT", help="overrides the configuration; port 0 takes any")
-    common.add_argument("--json", action="store_true", help="print exactly one JSON document")
-    common.add_argument("--debug", action="store_true", help="show the traceback of a bug")
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="serve|check-config")
-    for verb, says in (
-        ("serve", "Serve GET and HEAD of files below the root until SIGTERM."),
-        ("check-config", "Validate the configuration, the folder and the SVID; serve nothing."),
-    ):
-        verbs.add_parser(verb, parents=[common], allow_abbrev=False, help=says, description=says)
-    return parser
+    serve = program.verb("serve", "serve GET and HEAD of files below the root until SIGTERM")
+    serve.story(
+        """
+Serve GET and HEAD of the files below one folder, whole or by range, over mutual TLS 1.3 until
+SIGTERM, to the readers that the configuration names. The process holds no key but its own SVID's.
+""",
+        "trustkit-store serve --config store.yaml",
+        "trustkit-store serve --config store.yaml --listen 127.0.0.1:8443 --json",
+        done="stopped, after what was asked for was sent",
+    )
+    check = program.verb("check-config", "validate the configuration, the folder and the SVID; serve nothing")
+    check.story(
+        """
+Read the configuration as serve does, look at the folder and at the SVID, and say whether all of it
+is right.
+""",
+        "trustkit-store check-config --config store.yaml",
+        done="valid",
+    )
+    for verb in (serve, check):
+        add_config_flag(verb)
+        add_listen_flag(verb)
+    return program
 
 
 def _run(arguments: argparse.Namespace, argv: Sequence[str], environ: Mapping[str, str], voice: Voice) -> int:

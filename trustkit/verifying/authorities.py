@@ -10,11 +10,11 @@ certificates is loaded where there are some: whoever names a key does not wait f
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from trustkit.digest import digest_of
 from trustkit.errors import UsageError, VerificationError
+from trustkit.records import dataclass
 from trustkit.verifying.keys import PublicKey
 
 if TYPE_CHECKING:
@@ -154,6 +154,7 @@ def certificate_authority(
     identities: tuple[str, ...] = (),
     purpose: str | None = None,
     what: str,
+    where: str = "identities",
 ) -> CertificateAuthority:
     """Make an authority of a file of roots.
 
@@ -164,6 +165,7 @@ def certificate_authority(
         identities: As `identity_of` takes them.
         purpose: An extended key usage to insist on; what signs code where absent.
         what: Name of the roots in messages.
+        where: Place of the identities in messages.
 
     Raises:
         UsageError: ``private-key-given`` or ``bad-identity``.
@@ -174,11 +176,10 @@ def certificate_authority(
     from trustkit.verifying.certificates import identity_of, purposes_of
 
     if len(identities) > MAX_IDENTITIES or len(set(identities)) != len(identities):
-        raise UsageError("bad-identity", f"name at most {MAX_IDENTITIES} identities, each once")
+        raise UsageError("bad-identity", f"{where}: name at most {MAX_IDENTITIES} identities, each once")
     roots = tuple(certificates_from_pem(roots_pem, what, most=MAX_ROOTS))
-    return CertificateAuthority(
-        name, roles, roots, tuple(identity_of(text) for text in identities), purposes_of(purpose)
-    )
+    named = tuple(identity_of(text, where) for text in identities)
+    return CertificateAuthority(name, roles, roots, named, purposes_of(purpose))
 
 
 def root_fingerprints(authority: CertificateAuthority) -> tuple[str, ...]:

@@ -26,6 +26,8 @@ from trustkit.verifying.keys import PublicKey, public_key_from
 
 MAX_IDENTITY = 2048
 """Longest identity in a policy (characters)."""
+_SHOWN = 64
+"""Most of a refused identity that a message shows (characters)."""
 
 _GENERAL: dict[str, type[x509.UniformResourceIdentifier | x509.DNSName | x509.RFC822Name]] = {
     "uri": x509.UniformResourceIdentifier,
@@ -60,8 +62,12 @@ def purposes_of(name: str | None) -> Purposes:
     raise FormatError("bad-field", "an extended key usage is codeSigning or a dotted OID")
 
 
-def identity_of(text: str) -> str:
+def identity_of(text: str, where: str = "identities") -> str:
     """Take an identity as policies and flags spell it, such as ``email:ml@example.com``.
+
+    Args:
+        text: What was said.
+        where: Its place, for the message.
 
     Raises:
         UsageError: ``bad-identity``.
@@ -70,7 +76,8 @@ def identity_of(text: str) -> str:
     if kind not in _KINDS or not name or not name.isprintable() or len(text) > MAX_IDENTITY:
         raise UsageError(
             "bad-identity",
-            "an identity is uri:, dns:, email: or cn: and the exact name in the certificate",
+            f"{where}: {text[:_SHOWN]!r} is no identity; "
+            "write uri:, dns:, email: or cn: and the exact name in the certificate",
         )
     return text
 

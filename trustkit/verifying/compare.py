@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable
-from dataclasses import KW_ONLY, InitVar, dataclass
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from trustkit.artifact.tree import Tree, scan
 from trustkit.artifact.walk import MAX_FILES
 from trustkit.digest import SIZES
 from trustkit.errors import FormatError, LimitError, UsageError, VerificationError
+from trustkit.records import KW_ONLY, InitVar, dataclass
 from trustkit.verifying.listing import listing_of, mismatch
 from trustkit.verifying.verify import VerifiedManifest, demand, proven
 

@@ -2,46 +2,26 @@
 
 A public key here is trusted because a policy or the caller named it; the
 signatures it is asked about are not. One key has one fingerprint, however its
-file spells it, so that nobody counts twice. A key has two spellings in DER, with
-its point whole or compressed, and is compared with them as a whole (RFC 5480,
-sections 2.1.1 and 2.2); what reads all others takes long to load, and only says
-why they are refused.
+file spells it, so that nobody counts twice. A key has the two spellings in DER that
+`trustkit.curves` reads; what reads all others takes long to load, and only says why
+they are refused.
 """
 
 from __future__ import annotations
 
 import base64
 import re
-from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
+from trustkit.curves import CURVES, ECDSA, HASHES, pem_of, public_der, public_key_from_der
 from trustkit.digest import Digest, digest_of
 from trustkit.errors import UsageError
+from trustkit.records import dataclass
 
-_HASHES: dict[str, hashes.HashAlgorithm] = {
-    "secp256r1": hashes.SHA256(),
-    "secp384r1": hashes.SHA384(),
-    "secp521r1": hashes.SHA512(),
-}
-_CURVES = {curve.name: curve for curve in (ec.SECP256R1(), ec.SECP384R1(), ec.SECP521R1())}
-_HEADS = {  # SubjectPublicKeyInfo as far as the point: before a whole one, and before a compressed one
-    "secp256r1": (
-        bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d030107034200"),
-        bytes.fromhex("3039301306072a8648ce3d020106082a8648ce3d030107032200"),
-    ),
-    "secp384r1": (
-        bytes.fromhex("3076301006072a8648ce3d020106052b81040022036200"),
-        bytes.fromhex("3046301006072a8648ce3d020106052b81040022033200"),
-    ),
-    "secp521r1": (
-        bytes.fromhex("30819b301006072a8648ce3d020106052b8104002303818600"),
-        bytes.fromhex("3058301006072a8648ce3d020106052b81040023034400"),
-    ),
-}
 _BLOCK = re.compile(rb"-----BEGIN PUBLIC KEY-----([A-Za-z0-9+/=\s]*)-----END PUBLIC KEY-----")
 
 
@@ -63,7 +43,7 @@ class Message:
 
     def algorithm_for(self, curve: str) -> hashes.HashAlgorithm:
         """Return the hash that signatures of this curve have over the content."""
-        return self._always or _HASHES[curve]
+        return self._always or HASHES[curve]
 
     def digest(self, algorithm: hashes.HashAlgorithm) -> bytes:
         """Return the digest of the content."""
@@ -91,7 +71,7 @@ class PublicKey:
         """
         algorithm = message.algorithm_for(self.key.curve.name)
         try:
-            self.key.verify(untrusted_signature, message.digest(algorithm), ec.ECDSA(Prehashed(algorithm)))
+            self.key.verify(untrusted_signature, message.digest(algorithm), ECDSA(Prehashed(algorithm)))
         except InvalidSignature:
             return False
         return True
@@ -120,7 +100,7 @@ def public_key_from_pem(pem: bytes, *, what: str) -> PublicKey:
     except ValueError:
         raise _bad(what) from None
     try:
-        key = _spelled(der)
+        key = public_key_from_der(der)
     except ValueError:
         raise _refusal(pem, what) from None
     return _public_key(key)
@@ -128,39 +108,12 @@ def public_key_from_pem(pem: bytes, *, what: str) -> PublicKey:
 
 def public_key_from(key: ec.EllipticCurvePublicKey) -> PublicKey | None:
     """Return the key with its names, or None for a curve that OMS does not have."""
-    return _public_key(key) if key.curve.name in _CURVES else None
+    return _public_key(key) if key.curve.name in CURVES else None
 
 
 def _public_key(key: ec.EllipticCurvePublicKey) -> PublicKey:
-    der = _der(key)
-    return PublicKey(key, digest_of(der), digest_of(_pem(der)).hex)
-
-
-def _spelled(der: bytes) -> ec.EllipticCurvePublicKey:
-    """Read one of the two spellings; raises ValueError for any other, or for no point of its curve."""
-    for name, (before_whole, before_compressed) in _HEADS.items():
-        curve = _CURVES[name]
-        for head, coordinates in ((before_whole, 2), (before_compressed, 1)):
-            if der.startswith(head) and len(der) == len(head) + 1 + coordinates * _size(curve):
-                return ec.EllipticCurvePublicKey.from_encoded_point(curve, der[len(head) :])
-    raise ValueError("a key that is spelled otherwise")
-
-
-def _der(key: ec.EllipticCurvePublicKey) -> bytes:
-    numbers, size = key.public_numbers(), _size(key.curve)
-    head, _ = _HEADS[key.curve.name]
-    return head + b"\x04" + numbers.x.to_bytes(size, "big") + numbers.y.to_bytes(size, "big")
-
-
-def _size(curve: ec.EllipticCurve) -> int:
-    """Return the length of a coordinate (bytes)."""
-    return (curve.key_size + 7) // 8
-
-
-def _pem(der: bytes) -> bytes:
-    text = base64.b64encode(der)
-    lines = b"".join(text[start : start + 64] + b"\n" for start in range(0, len(text), 64))
-    return b"-----BEGIN PUBLIC KEY-----\n" + lines + b"-----END PUBLIC KEY-----\n"
+    der = public_der(key)
+    return PublicKey(key, digest_of(der), digest_of(pem_of(der, "PUBLIC KEY")).hex)
 
 
 def _refusal(pem: bytes, what: str) -> UsageError:
@@ -173,7 +126,7 @@ def _refusal(pem: bytes, what: str) -> UsageError:
         return _unsupported(what)
     except ValueError:
         return _bad(what)
-    if isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name in _CURVES:
+    if isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name in CURVES:
         # Explicit parameters, which somebody may have chosen (CVE-2020-0601), or a hybrid point.
         return UsageError(
             "unsupported-key", f"{what} must name its curve (openssl: -ec_param_enc named_curve)"

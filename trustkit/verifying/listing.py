@@ -10,13 +10,13 @@ from __future__ import annotations
 import fnmatch
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from trustkit.artifact.files import Files, TreeFile
 from trustkit.artifact.hashing import MadeUnits, Unit
 from trustkit.artifact.manifest import SINGLE, Manifest, Resources
 from trustkit.artifact.tree import Tree
 from trustkit.errors import Evidence, UsageError, VerificationError
+from trustkit.records import dataclass
 
 _SHOWN = 20
 

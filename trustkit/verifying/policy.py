@@ -12,12 +12,12 @@ and "For publishers".
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import cast
 
 from trustkit import strictjson
 from trustkit.digest import Digest, digest_of
 from trustkit.errors import FormatError, LimitError, UsageError
+from trustkit.records import dataclass
 from trustkit.verifying.authorities import (
     MAX_CERTIFICATE_AUTHORITIES,
     ROLES,
@@ -40,7 +40,19 @@ MAX_AUTHORITIES = 1000
 MAX_NAME = 253
 """Longest name of a policy or an authority (characters)."""
 
+MEMBERS = {
+    "policy": ("apiVersion", "kind", "metadata", "spec"),
+    "metadata": ("name",),
+    "spec": ("authorities", "threshold", "lines"),
+    "spec.authorities[]": ("name", "roles", "key", "certificate"),
+    "spec.authorities[].key": ("pem", "file"),
+    "spec.authorities[].certificate": ("roots", "identities", "extendedKeyUsage"),
+    "spec.authorities[].certificate.roots": ("pem", "file"),
+}
+"""Every member of a policy, by where it stands; `trustkit/design/configuration.md` explains each."""
+
 ANY_LINE = None
+_AUTHORITY = "spec.authorities[]"
 
 ReadFile = Callable[[str], bytes]
 """Reads a file that the policy names, relative to the policy."""
@@ -100,12 +112,15 @@ def policy_from_keys(author_pem: bytes, publisher_pem: bytes | None = None) -> V
     return VerificationPolicy("key", authorities, 1, ANY_LINE, digest_of(strictjson.to_bytes(meant)))
 
 
-def policy_from_roots(roots_pem: bytes, identities: Sequence[str] = ()) -> VerificationPolicy:
+def policy_from_roots(
+    roots_pem: bytes, identities: Sequence[str] = (), *, where: str = "identities"
+) -> VerificationPolicy:
     """Make the policy that a bare ``--ca`` means: whoever these roots vouch for, under one of these names.
 
     Args:
         roots_pem: PEM certificates.
         identities: Such as ``email:ml@example.com``, matched exactly; any where there are none.
+        where: Place of the identities in messages, such as a flag.
 
     Raises:
         UsageError: ``private-key-given`` or ``bad-identity``.
@@ -113,7 +128,7 @@ def policy_from_roots(roots_pem: bytes, identities: Sequence[str] = ()) -> Verif
         LimitError: ``chain-too-long`` or ``too-large``.
     """
     authority = certificate_authority(
-        "ca", ROLES, roots_pem, identities=tuple(identities), what="the CA file"
+        "ca", ROLES, roots_pem, identities=tuple(identities), what="the CA file", where=where
     )
     meant = {
         "roots": list(root_fingerprints(authority)),
@@ -134,13 +149,13 @@ def parse_policy(raw: bytes, *, read_file: ReadFile) -> VerificationPolicy:
             refused for: ``private-key-given``, ``bad-public-key``, ``unsupported-key``.
     """
     try:
-        fields = strictjson.Fields(_yaml(raw), "policy")
+        fields = strictjson.Fields(_yaml(raw), "policy", MEMBERS["policy"])
         if fields.take("apiVersion", str) != API_VERSION or fields.take("kind", str) != KIND:
             raise FormatError("bad-policy", f"apiVersion and kind must be {API_VERSION} and {KIND}")
-        metadata = strictjson.Fields(fields.take("metadata", dict), "metadata")
+        metadata = strictjson.Fields(fields.take("metadata", dict), "metadata", MEMBERS["metadata"])
         name = _name(metadata, "metadata")
         metadata.done()
-        spec = strictjson.Fields(fields.take("spec", dict), "spec")
+        spec = strictjson.Fields(fields.take("spec", dict), "spec", MEMBERS["spec"])
         fields.done()
         policy = _policy(name, spec, digest_of(raw), read_file)
         spec.done()
@@ -197,13 +212,14 @@ def _check_distinct(authorities: Sequence[Authority]) -> None:
 
 def _authority(untrusted: strictjson.Value, index: int, read_file: ReadFile) -> Authority:
     where = f"spec.authorities[{index}]"
-    fields = strictjson.Fields(untrusted, where)
+    fields = strictjson.Fields(untrusted, where, MEMBERS[_AUTHORITY])
     name = _name(fields, where)
     listed = [_text(role, f"{where}.roles") for role in fields.take("roles", list)]
     present = [kind for kind in ("key", "certificate") if fields.has(kind)]
     if len(present) != 1:
         raise FormatError("bad-policy", f"{where} needs exactly one of key and certificate")
-    said = strictjson.Fields(fields.take(present[0], dict), f"{where}.{present[0]}")
+    within, known = f"{where}.{present[0]}", MEMBERS[f"{_AUTHORITY}.{present[0]}"]
+    said = strictjson.Fields(fields.take(present[0], dict), within, known)
     fields.done()
     roles = frozenset(listed)
     if not roles or not roles <= ROLES or len(roles) != len(listed):
@@ -212,21 +228,23 @@ def _authority(untrusted: strictjson.Value, index: int, read_file: ReadFile) -> 
     if present == ["key"]:
         pem = _pem(said, f"{where}.key", read_file)
         return KeyAuthority(name, acting, public_key_from_pem(pem, what=f"{where}.key"))
-    return _certificate(name, acting, said, read_file)
+    return _certificate(name, acting, said, read_file, where=f"{where}.certificate.identities")
 
 
 def _certificate(
-    name: str, roles: frozenset[Role], said: strictjson.Fields, read_file: ReadFile
+    name: str, roles: frozenset[Role], said: strictjson.Fields, read_file: ReadFile, *, where: str
 ) -> CertificateAuthority:
     what = f"the roots of {name!r}"
-    roots = strictjson.Fields(said.take("roots", dict), what)
-    identities = tuple(_text(entry, "identities") for entry in said.maybe("identities", list) or [])
+    roots = strictjson.Fields(said.take("roots", dict), what, MEMBERS[f"{_AUTHORITY}.certificate.roots"])
+    identities = tuple(_text(entry, where) for entry in said.maybe("identities", list) or [])
     purpose = said.maybe("extendedKeyUsage", str)
     if said.has("identities") and not identities:
-        raise FormatError("bad-policy", f"{name!r} believes nobody: list identities, or leave the member out")
+        raise FormatError("bad-policy", f"{where} believes nobody: list identities, or leave the member out")
     said.done()
     pem = _pem(roots, what, read_file)
-    return certificate_authority(name, roles, pem, identities=identities, purpose=purpose, what=what)
+    return certificate_authority(
+        name, roles, pem, identities=identities, purpose=purpose, what=what, where=where
+    )
 
 
 def _pem(fields: strictjson.Fields, where: str, read_file: ReadFile) -> bytes:

@@ -6,11 +6,11 @@ certificates, nor for what verifies signatures.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from trustkit.attest.bundle import CertificateChain, Material
 from trustkit.errors import FormatError
+from trustkit.records import dataclass
 
 if TYPE_CHECKING:
     from cryptography import x509

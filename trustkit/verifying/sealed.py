@@ -21,14 +21,13 @@ holds the proof knows what the parts must be, and what they must open to.
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, InitVar, dataclass
-
 from trustkit.artifact.manifest import SINGLE, Manifest
 from trustkit.attest.bundle import MAX_BYTES
 from trustkit.attest.predicates.sealed import MANIFEST_DIGEST, ROOT_DIGEST, parse_sealed
 from trustkit.attest.statement import Statement
 from trustkit.digest import Digest, digest_from_hex
 from trustkit.errors import VerificationError
+from trustkit.records import KW_ONLY, InitVar, dataclass
 from trustkit.sealing.descriptor import Descriptor
 from trustkit.sealing.documents import SealedDocuments
 from trustkit.verifying.policy import VerificationPolicy

@@ -9,12 +9,11 @@ authority of that kind, and believed only at a time that the caller vouches for.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from trustkit.attest.bundle import CertificateChain, Material, PublicKeyHint
 from trustkit.attest.dsse import Envelope
 from trustkit.digest import Digest
 from trustkit.errors import VerificationError
+from trustkit.records import dataclass
 from trustkit.verifying.authorities import (
     Believed,
     CertificateAuthority,
@@ -32,6 +31,12 @@ _TELLING = (
     "certificate-untrusted",
 )
 """Where several authorities refuse a certificate, the first of these says most."""
+_NAMED = 5
+"""Most authorities that a message names, of those who signed and of those who did not."""
+_LONGEST = 64
+"""Longest name that a message shows whole (characters)."""
+_LISTED = 20
+"""Most authorities that the evidence names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +63,18 @@ class Candidates:
     Attributes:
         role: In which role the authorities act.
         material: What the bundle says of its first signer; untrusted.
+        acting: The names of all who act in this role, as the policy has them.
         believed: Authorities by name, with the key that each believes.
         vouching: Whether a certificate authority is among those who act.
-        refused: Why certificate authorities believe no key of this bundle.
+        refused: Why certificate authorities believe no key of this bundle, by their names.
     """
 
     role: Role
     material: Material
+    acting: tuple[str, ...]
     believed: tuple[tuple[str, Believed], ...]
     vouching: bool
-    refused: tuple[VerificationError, ...]
+    refused: dict[str, VerificationError]
 
     def that_signed(
         self, message: Message, envelope: Envelope, *, threshold: int
@@ -85,18 +92,31 @@ class Candidates:
         )
         count = len({signer.fingerprint for signer in found})
         if 0 < count < threshold:
-            raise VerificationError(
-                "below-threshold",
-                f"{count} of {threshold} needed {self.role}s signed this; get the missing signatures",
-                signers=[signer.authority for signer in found],
-                threshold=threshold,
-            )
+            raise self._too_few([signer.authority for signer in found], count, threshold)
         return found
+
+    def _too_few(self, signers: list[str], count: int, threshold: int) -> VerificationError:
+        """Name who signed and who did not, and why the certificate of one who may have was not believed."""
+        missing = [name for name in self.acting if name not in signers]
+        once = " (a key counts once)" if len(signers) > count else ""
+        others = [
+            f"{_short(name)} ({self.refused[name].code})" if name in self.refused else _short(name)
+            for name in missing
+        ]
+        none = f", none from {_some(others)}" if others else ""
+        return VerificationError(
+            "below-threshold",
+            f"{count} of {threshold} needed {self.role}s signed this: valid from "
+            f"{_some([_short(name) for name in signers])}{once}{none}; get the missing signatures",
+            signers=list(signers),
+            missing=list(missing[:_LISTED]),
+            threshold=threshold,
+        )
 
     def nobody(self) -> VerificationError:
         """Say why nobody is believed; the material serves people here, and decided nothing."""
         if self.refused:
-            return min(self.refused, key=lambda error: _TELLING.index(error.code))
+            return min(self.refused.values(), key=lambda error: _TELLING.index(error.code))
         if isinstance(self.material, CertificateChain):
             return (
                 _unsupported(self.material) if self.material.keyless or not self.vouching else self._edited()
@@ -137,7 +157,7 @@ def candidates(material: Material, policy: VerificationPolicy, role: Role, *, at
     """
     acting = policy.acting_as(role)
     believed = [(one.name, Believed(one.public_key)) for one in acting if isinstance(one, KeyAuthority)]
-    refused: list[VerificationError] = []
+    refused: dict[str, VerificationError] = {}
     vouching = [one for one in acting if isinstance(one, CertificateAuthority)]
     if vouching and isinstance(material, CertificateChain) and not material.keyless:
         if at is None:
@@ -152,8 +172,19 @@ def candidates(material: Material, policy: VerificationPolicy, role: Role, *, at
             try:
                 believed.append((authority.name, authority.believed(presented, at=at)))
             except VerificationError as error:
-                refused.append(error)
-    return Candidates(role, material, tuple(believed), bool(vouching), tuple(refused))
+                refused[authority.name] = error
+    names = tuple(one.name for one in acting)
+    return Candidates(role, material, names, tuple(believed), bool(vouching), refused)
+
+
+def _short(name: str) -> str:
+    """Quote a name of the policy, and cut one that would fill the line."""
+    return repr(name) if len(name) <= _LONGEST else f"{name[:_LONGEST]!r}…"
+
+
+def _some(shown: list[str]) -> str:
+    more = f" and {len(shown) - _NAMED} more" if len(shown) > _NAMED else ""
+    return ", ".join(shown[:_NAMED]) + more
 
 
 def _unsupported(chain: CertificateChain) -> VerificationError:

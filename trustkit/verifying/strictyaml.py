@@ -8,7 +8,7 @@ model to verify.
 from __future__ import annotations
 
 import re
-from typing import cast
+from typing import NamedTuple, cast
 
 import yaml
 
@@ -18,6 +18,8 @@ from trustkit.errors import FormatError, LimitError
 MAX_MARKS = 24_000
 """Most line ends and marks of structure in a document: the library takes some 45 microseconds for each."""
 _MARKS = (b"\n", b"\r", b"\xc2\x85", b"\xe2\x80\xa8", b"\xe2\x80\xa9", *map(bytes, zip(b",:[]{}?")))
+_QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
+_HARMLESS = re.compile(r"""'(?:<[a-z ]+>|[^\w\\'"]|\\[tnr])'""")
 
 
 def parse_yaml(untrusted: bytes) -> strictjson.Value:
@@ -32,11 +34,69 @@ def parse_yaml(untrusted: bytes) -> strictjson.Value:
         value = yaml.load(untrusted.decode("utf-8"), Loader=StrictLoader)  # noqa: S506 - a SafeLoader, stricter
         strictjson.to_bytes(value)  # lone surrogates, which YAML's escapes can spell, are no text
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" in line {mark.line + 1}" if mark else ""
-        why = f": {error.problem}" if isinstance(error, _StrictError) else ""
-        raise FormatError("bad-policy", f"not a document that is read here{where}{why}") from None
+        raise FormatError(
+            "bad-policy", f"not a document that is read here{fault_in(untrusted, error)}"
+        ) from None
     return cast("strictjson.Value", value)
+
+
+class Fault(NamedTuple):
+    """Where and why a document is no YAML that is read: line and column from 1, or 0 where nobody knows.
+
+    As a text it follows what was tried: `` in line 3, column 5: mapping values are not allowed here``.
+    """
+
+    line: int
+    column: int
+    why: str
+
+    def __str__(self) -> str:
+        place = f" in line {self.line}, column {self.column}" if self.line else ""
+        return f"{place}: {self.why}"
+
+
+def fault_in(untrusted: bytes, error: Exception) -> Fault:
+    """Say what is wrong with a document in the library's words, and in none of the document's own.
+
+    A document may hold secrets, and a library quotes what it stumbles over: of what it quotes only marks of
+    structure are left.
+
+    Args:
+        untrusted: The document.
+        error: What reading it raised: a YAMLError, ValueError or RecursionError.
+    """
+    if isinstance(error, UnicodeDecodeError):
+        return _fault_at(untrusted[: error.start], "it is not UTF-8")
+    if isinstance(error, yaml.reader.ReaderError):
+        text = untrusted.decode("utf-8", "replace")
+        found = yaml.reader.Reader.NON_PRINTABLE.search(text)
+        why = "it has a character that YAML does not allow"
+        return _fault_at(text[: found.start()].encode(), why) if found else Fault(0, 0, why)
+    if isinstance(error, RecursionError):
+        return Fault(0, 0, "it nests too deep")
+    if isinstance(error, UnicodeEncodeError):
+        return Fault(0, 0, "a lone surrogate is no text")
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        return Fault(0, 0, "a number in it is too large or too long")
+    mark = error.problem_mark
+    return Fault(mark.line + 1, mark.column + 1, _problem_of(error, mark.line))
+
+
+def _fault_at(before: bytes, why: str) -> Fault:
+    text = before.decode()
+    return Fault(text.count("\n") + 1, len(text) - text.rfind("\n"), why)
+
+
+def _problem_of(error: yaml.MarkedYAMLError, line: int) -> str:
+    """Return the problem without what it quotes, and where that began which did not end."""
+    said = str(error.problem)
+    if said.startswith("but "):  # "but found another document": its first half is in the context
+        return f"{error.context}, {said}"
+    said = _QUOTED.sub(lambda found: found[0] if _HARMLESS.fullmatch(found[0]) else "(not shown)", said)
+    began = error.context_mark
+    if began is None or began.line >= line:
+        return said
+    return f"{said} (of what begins in line {began.line + 1})"
 
 
 def check_marks(untrusted: bytes, what: str) -> None:

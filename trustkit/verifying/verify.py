@@ -19,8 +19,6 @@ were passed, in this order; nothing here touches model bytes.
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, InitVar, dataclass
-
 from trustkit.artifact.leaving_out import GIT_PATHS
 from trustkit.artifact.manifest import Manifest
 from trustkit.attest.bundle import MAX_BYTES, PublicKeyHint, parse_bundle
@@ -30,6 +28,7 @@ from trustkit.attest.predicates.model_signature import parse_manifest
 from trustkit.attest.statement import FILES_AS_SUBJECTS, Statement, parse_statement
 from trustkit.digest import Digest, digest_of
 from trustkit.errors import FormatError
+from trustkit.records import KW_ONLY, InitVar, dataclass
 from trustkit.verifying.authorities import Role
 from trustkit.verifying.keys import Message
 from trustkit.verifying.policy import VerificationPolicy

@@ -17,6 +17,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Literal, NamedTuple
 
 from trustkit.strictjson import Object
+from trustkit.workloads.basefile import Bases
 from trustkit.workloads.extract import references
 from trustkit.workloads.lock import Lock
 from trustkit.workloads.manifests import Subject
@@ -66,6 +67,7 @@ def check_manifests(
     subjects: Iterable[Subject],
     *,
     table: Table | None = None,
+    given: Bases | None = None,
     lock: Lock | None = None,
     allowed: Collection[str] = (),
 ) -> Iterator[Finding]:
@@ -74,6 +76,7 @@ def check_manifests(
     Args:
         subjects: The objects, untrusted; those that others are based on may be among them.
         table: How models are named; the one of this package by default.
+        given: Objects that others are based on, as the webhook was given them; those among the subjects win.
         lock: What references mean that do not say it themselves.
         allowed: Codes that are told and do not refuse.
 
@@ -82,25 +85,25 @@ def check_manifests(
     """
     table = table or default_table()
     everything = list(subjects)
-    bases = _bases(everything, table)
+    bases, given = _bases(everything, table), given or Bases()
     for subject in everything:  # in order; each once
-        yield from _findings(subject, bases.get(subject.namespace, {}), table, lock, allowed=allowed)
+        seen: dict[str, Object | None] = {
+            **given.seen_from(subject.namespace),
+            **bases.get(subject.namespace, {}),
+        }
+        known = {name: base for name, base in seen.items() if base is not None}
+        yield from _findings(subject, known, table, lock, allowed=allowed)
 
 
-def _bases(subjects: Iterable[Subject], table: Table) -> dict[str, Mapping[str, Object]]:
-    """Objects that others may be merged with, by namespace and name; of two of one name, neither."""
-    found: dict[str, dict[str, Object]] = {}
-    twice: set[tuple[str, str]] = set()
+def _bases(subjects: Iterable[Subject], table: Table) -> Mapping[str, Mapping[str, Object | None]]:
+    """Objects that others may be merged with, by namespace and name; of two of one name, None."""
+    found: dict[str, dict[str, Object | None]] = {}
     for subject in subjects:
         kind = table.kinds.get(subject.title.partition(" ")[0])
         if kind is not None and kind.template and kind.bases and subject.name:
             names = found.setdefault(subject.namespace, {})
-            if subject.name in names:
-                twice.add((subject.namespace, subject.name))
-            names[subject.name] = subject.object
-    for namespace, name in twice:
-        del found[namespace][name]
-    return {**found}
+            names[subject.name] = None if subject.name in names else subject.object
+    return found
 
 
 def _findings(

@@ -23,6 +23,7 @@ from trustkit.verifying.compare import match_tree
 from trustkit.verifying.policy import VerificationPolicy
 from trustkit.verifying.verify import VerifiedManifest, verify_manifest
 from trustkit.workflows.places import AnyPath, Clock, default_bundle, place_of
+from trustkit.workflows.reading import all_here
 from trustkit.workflows.sealed import Entropy, modes_by_umask
 from trustkit.workflows.verified import believe
 from trustkit.workflows.workers import cores
@@ -133,9 +134,9 @@ def open_from_kserve(
 
     Raises:
         UsageError: ``output-exists``, ``output-is-input``, ``no-such-folder``.
-        VerificationError: ``unsigned``, ``wrong-signer``, ``line-not-in-policy``, ``digest-mismatch``.
+        VerificationError: ``unsigned``, ``wrong-signer``, ``line-not-in-policy``, ``digest-mismatch``,
+            ``file-missing``.
         SealError: ``not-encrypted``, ``wrong-context``, ``tampered``.
-        UnavailableError: ``not-found``: a signed file is not there.
     """
     from trustkit.artifact.inputs import read_input
     from trustkit.storage.kserve_folder import open_files
@@ -153,7 +154,7 @@ def open_from_kserve(
             raw = read_input(place_of(bundle), max_bytes=MAX_BYTES, what="bundle")
         signed = verify_manifest(raw, policy, at=now())
         check_plain(policy)
-        with Staging(output, token=entropy(16).hex()) as staging:
+        with Staging(output, token=entropy(16).hex()) as staging, all_here(folder):
             size = open_files(
                 source, signed.manifest, staging, key=key, workers=workers or cores(), progress=progress
             )

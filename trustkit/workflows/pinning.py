@@ -25,6 +25,7 @@ from trustkit.errors import UsageError
 from trustkit.verifying.policy import VerificationPolicy
 from trustkit.workflows.checking import Finding, check_manifests
 from trustkit.workflows.places import Clock, default_bundle
+from trustkit.workloads.basefile import Bases
 from trustkit.workloads.editing import edited
 from trustkit.workloads.lock import Lock, is_global
 from trustkit.workloads.manifests import Subject, subjects_in
@@ -82,6 +83,7 @@ def pin_manifests(
     *,
     lock: Lock,
     table: Table | None = None,
+    given: Bases | None = None,
 ) -> Pinned:
     """Return manifests and lockfile in which references carry the digests that they mean.
 
@@ -90,6 +92,7 @@ def pin_manifests(
         digests: What each reference means, verified; references without a digest of their own.
         lock: The lockfile as it is.
         table: How models are named; the one of this package by default.
+        given: Objects that others are based on, as the webhook was given them.
 
     Raises:
         UsageError: ``nothing-selected``: a reference is named by no manifest.
@@ -98,7 +101,7 @@ def pin_manifests(
     """
     documents = {name: list(nodes_of(raw, name)) for name, raw in files.items()}
     subjects = [found for name, nodes in documents.items() for found in subjects_in(nodes, name)]
-    findings = list(check_manifests(subjects, table=table))
+    findings = list(check_manifests(subjects, table=table, given=given))
     entries = dict(lock.entries)
     places: dict[str, list[Node]] = {}
     met: set[str] = set()
@@ -119,7 +122,7 @@ def pin_manifests(
     after = [
         found for name in files for found in subjects_in(nodes_of(changed.get(name, files[name]), name), name)
     ]
-    left = _left(after, Lock(entries), table)
+    left = _left(after, Lock(entries), table, given)
     return Pinned(changed, Lock(entries), count, left)
 
 
@@ -156,5 +159,8 @@ def _changed(
     return {name: raw for name, raw in found.items() if raw != files[name]}
 
 
-def _left(subjects: Iterable[Subject], lock: Lock, table: Table | None) -> tuple[Finding, ...]:
-    return tuple(finding for finding in check_manifests(subjects, table=table, lock=lock) if finding.refused)
+def _left(
+    subjects: Iterable[Subject], lock: Lock, table: Table | None, given: Bases | None
+) -> tuple[Finding, ...]:
+    found = check_manifests(subjects, table=table, given=given, lock=lock)
+    return tuple(finding for finding in found if finding.refused)

@@ -5,11 +5,13 @@ The law of this file: what is missing is said by name, and nothing is listed.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trustkit.attest import bundle as bundles
-from trustkit.errors import SealError, UnavailableError, UsageError
+from trustkit.errors import SealError, UnavailableError, UsageError, VerificationError
 
 if TYPE_CHECKING:
     from trustkit.sealing.documents import SealedDocuments
@@ -62,3 +64,25 @@ def was_shredded(source: Source) -> bool:
 def not_sealed(folder: Path, name: str) -> UsageError:
     """Build the error for a folder that lacks a document."""
     return UsageError("not-sealed", f"{str(folder)!r} is no sealed folder: it lacks {name}")
+
+
+@contextmanager
+def all_here(folder: Path) -> Iterator[None]:
+    """Read what was signed from a folder of this machine, where what is missing is evidence.
+
+    A store that lacks a file may get it, so there it is no answer yet; here it is another artifact.
+
+    Raises:
+        VerificationError: ``file-missing``.
+    """
+    try:
+        yield
+    except UnavailableError as error:
+        if error.code != "not-found":
+            raise
+        name = error.evidence["name"]
+        raise VerificationError(
+            "file-missing",
+            f"{name!r} is signed but missing in {str(folder)!r}; get the folder again",
+            missing=[name],
+        ) from None

@@ -12,7 +12,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from trustkit.artifact import incremental
 from trustkit.artifact.choosing import Way
@@ -22,6 +22,7 @@ from trustkit.artifact.manifest import Manifest, Resource
 from trustkit.attest.bundle import MAX_BYTES
 from trustkit.digest import Algorithm, Digest, digest_of
 from trustkit.errors import TrustkitError
+from trustkit.records import dataclass
 from trustkit.signing.key import Signer
 from trustkit.storage.local import write_new
 from trustkit.storage.state import KEY, Entropy, machine_key, open_state
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
     from trustkit.verifying.policy import VerificationPolicy
 
 
-class Again(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Again:
     """How to sign an artifact again without reading what did not change.
 
     Attributes:
@@ -79,7 +81,7 @@ class Memory:
         earlier = self._earlier
         if earlier is None or not self._stamps:
             return {}
-        if (earlier.method, earlier.shard_size, earlier.algorithm) != (*way, algorithm):
+        if (earlier.method, earlier.shard_size, earlier.algorithm) != (way.method, way.shard_size, algorithm):
             self.remarks = ("the earlier signature was made in another way, so everything was hashed",)
             return {}
         return incremental.unread(files, self._stamps, earlier)

@@ -25,7 +25,7 @@ from trustkit.signing.key import Signer
 from trustkit.verifying.compare import match_tree
 from trustkit.verifying.policy import VerificationPolicy
 from trustkit.workflows.places import AnyPath, Clock, default_bundle, place_of
-from trustkit.workflows.reading import documents_of
+from trustkit.workflows.reading import all_here, documents_of
 from trustkit.workflows.recipients import check_apart
 from trustkit.workflows.signed import signed_statement
 from trustkit.workflows.verified import Believed, believe
@@ -257,7 +257,8 @@ def open_sealed(
 
     Raises:
         UsageError: ``output-exists``, ``output-is-input``, ``not-sealed``.
-        VerificationError: As `trustkit.verifying.sealed.verify_sealed`; ``unsigned``, ``digest-mismatch``.
+        VerificationError: As `trustkit.verifying.sealed.verify_sealed`; ``unsigned``, ``digest-mismatch``,
+            ``file-missing``.
         SealError: ``no-matching-opener``, ``wrong-context``, ``tampered``, ``truncated``, ``trailing-bytes``.
     """
     from trustkit.sealing.recipients import unwrap_document
@@ -269,7 +270,7 @@ def open_sealed(
     folder, output = place_of(folder), place_of(output)
     outputs.check_output(output, inputs=(folder, *map(place_of, inputs)), overwrite=None)
     outputs.check_apart(output, folder)
-    with closing(LocalSource(folder)) as source:
+    with closing(LocalSource(folder)) as source, all_here(folder):
         documents = documents_of(source, folder)
         signed = verify_sealed(documents, policy, at=now())
         with (

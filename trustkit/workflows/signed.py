@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +26,7 @@ from trustkit.attest.predicates.reference import Compat, named_for, unread_by
 from trustkit.attest.statement import Statement, statement_to_bytes
 from trustkit.digest import Algorithm
 from trustkit.errors import UsageError
+from trustkit.records import dataclass, field
 from trustkit.signing.key import Signer
 from trustkit.storage.atomic import sweep
 from trustkit.verifying.presenting import check_signer

@@ -6,13 +6,14 @@ The law of this file: what is promised of another way comes from this run alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from trustkit.artifact.choosing import MATERIAL_SECONDS, Choice, Way, chosen, saved_by_shards
 from trustkit.artifact.hashing import Engine, Progress, manifest_of
 from trustkit.artifact.manifest import Manifest
 from trustkit.artifact.tree import Tree
 from trustkit.digest import Algorithm, digest_of
+from trustkit.records import dataclass
 from trustkit.workflows.resigning import Memory
 from trustkit.workflows.workers import engine_of
 
@@ -25,7 +26,8 @@ _SAMPLE = 1 << 20
 _SAMPLES = 5
 
 
-class Asked(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Asked:
     """How a caller wants an artifact hashed; the members are those of `trustkit.workflows.signed.sign`.
 
     The engine is what hashes where files lie on no disk; the one that fits the workers where absent.
@@ -42,7 +44,8 @@ class Asked(NamedTuple):
     engine: Engine | None = None
 
 
-class Timed(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Timed:
     """A manifest, how many files were left unread, and which flags would have saved how many seconds."""
 
     manifest: Manifest

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from trustkit.artifact.inputs import inside, is_folder, read_input, status_of
 from trustkit.artifact.leaving_out import hiding_place
 from trustkit.attest.bundle import MAX_BYTES
 from trustkit.errors import VerificationError
+from trustkit.records import dataclass
 from trustkit.verifying.compare import Verified, verify_tree
 from trustkit.verifying.policy import VerificationPolicy
 from trustkit.verifying.verify import VerifiedManifest, verify_manifest

@@ -10,9 +10,9 @@ from __future__ import annotations
 import posixpath
 
 from trustkit.strictjson import Object, Value
-from trustkit.workloads.environment import Variables
 from trustkit.workloads.grammar import lies_below
 from trustkit.workloads.table import Table
+from trustkit.workloads.variables import Variables
 
 
 def pod_asks(spec: Object, table: Table) -> bool:
@@ -42,7 +42,7 @@ def container_asks(container: Object, variables: Variables, devices: frozenset[s
         or any(_mounts(mount, devices, table) for mount in _entries(container.get("volumeMounts")))
         or any(
             name.endswith(table.accelerators.variables) and _names_devices(name, variables, table)
-            for name in variables.places
+            for name in variables.read
         )
     )
 
@@ -80,10 +80,12 @@ def _asks(resources: Value, table: Table) -> bool:
 
 
 def _mounts(mount: Object, devices: frozenset[str], table: Table) -> bool:
+    if devices and str(mount.get("name")) in devices:
+        return True
     where = "/" + str(mount.get("mountPath")).lstrip("/")
-    return str(mount.get("name")) in devices or any(
-        lies_below(where, folder) for folder in table.accelerators.mounts
-    )
+    if not any(map(where.__contains__, table.accelerators.last)):
+        return False
+    return any(lies_below(where, folder) for folder in table.accelerators.mounts)
 
 
 def _names_devices(name: str, variables: Variables, table: Table) -> bool:

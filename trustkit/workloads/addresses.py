@@ -41,10 +41,16 @@ def read_addresses(line: Line, taken: set[int]) -> None:
         line: The command.
         taken: Positions of words that were read as values of model flags.
     """
-    read_code(line)
-    _read_pulls(line)
-    _read_storage(line, taken)
-    _read_remotes(line, taken)
+    text = "\n".join([word.text for word in line.words])
+    if "(" in text:
+        read_code(line)
+    if "/api/pull" in text or "/api/create" in text:
+        _read_pulls(line)
+    if ":" in text or "@" in text:  # every row of storage holds one of them
+        _read_storage(line, taken)
+        _read_remotes(line, taken)
+    if "." not in text or line.notes.table.weights_pattern.search(text) is None:
+        return
     for index, word in enumerate(line.words):
         if index not in taken and word.path:
             _read_weights(word, line)
@@ -94,7 +100,7 @@ def _read_storage(line: Line, taken: set[int]) -> None:
     initializer = not table.initializers.isdisjoint(line.programs)
     downloads = not table.downloaders.isdisjoint(line.programs)
     for index, word in enumerate(line.words):
-        if ":" not in word.text and "@" not in word.text:  # every row of storage holds one of them
+        if ":" not in word.text and "@" not in word.text:
             continue
         if not word.path or index in taken or not _is_one_word(word, line):
             continue

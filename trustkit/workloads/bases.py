@@ -6,24 +6,30 @@ unresolved there; nothing is taken for empty because it is not seen.
     1. Every base that is at hand is laid over the one before it, in the order of the names.
     2. The object itself is laid over all of them (facts: systems, KS5).
     3. Lists of things with names are merged by their names; every other list is replaced.
+
+Who names one base many times makes work: `MAX_BASES` are followed, and there is a look at
+the clock for each.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from trustkit.strictjson import Object, Value
 from trustkit.workloads.values import MAX_DEPTH
 
 _REFERENCES = "baseRefs"
+MAX_BASES = 32
+"""Most bases of one object that are followed; the others stay named in it."""
 
 
-def merged(untrusted: Object, bases: Mapping[str, Object]) -> Object:
+def merged(untrusted: Object, bases: Mapping[str, Object], check: Callable[[], None]) -> Object:
     """Return an object with its bases merged in, as its controller would.
 
     Args:
         untrusted: The object; any shape is survived.
         bases: The objects that its ``spec.baseRefs`` may name, by name.
+        check: Called for each of them; raises once the time is over.
     """
     spec = untrusted.get("spec")
     entries = spec.get(_REFERENCES) if isinstance(spec, dict) else None
@@ -31,12 +37,13 @@ def merged(untrusted: Object, bases: Mapping[str, Object]) -> Object:
         return untrusted
     below: Value = {}
     left: list[Value] = []
-    for entry in entries:
+    for number, entry in enumerate(entries):
         name = entry.get("name") if isinstance(entry, dict) else None
         base = bases.get(name) if isinstance(name, str) else None
-        if base is None:
+        if base is None or number >= MAX_BASES:
             left.append(entry)
         else:
+            check()
             below = _laid_over(below, base.get("spec") or {}, 0)
     own: Object = {**spec, _REFERENCES: left}
     return {**untrusted, "spec": _laid_over(below, own, 0)}

@@ -9,12 +9,12 @@ read as far as `MAX_SCRIPTS` levels; what is deeper is unresolved.
 
 from __future__ import annotations
 
+import functools
 import re
 
 from trustkit.strictjson import Object
 from trustkit.workloads import shell
 from trustkit.workloads.addresses import read_code, read_file_of_code
-from trustkit.workloads.environment import LETTERS, Variables
 from trustkit.workloads.fields import Field
 from trustkit.workloads.line import Line, Word, basename
 from trustkit.workloads.lines import read_line
@@ -24,13 +24,20 @@ from trustkit.workloads.pieces import ShellWord
 from trustkit.workloads.places import spot
 from trustkit.workloads.table import Table
 from trustkit.workloads.values import MAX_STRING
+from trustkit.workloads.variables import LETTERS, Variables
 
 MAX_SCRIPTS = 8
 """Deepest nesting of scripts that is read (levels)."""
 
+_OFTEN = 64
+"""Words between two looks at the clock."""
 _CHEAP = 16
 """Variables that a script may name for the price of one word."""
 _REFERENCE = re.compile(r"\$\(([^)]*)\)")
+_LONGEST_IMAGE = 256
+"""Longest name of an image that is remembered (characters)."""
+_REMEMBERED = 1024
+"""Names of images that are remembered."""
 _AROUND = "\"'`;|&(){}<>$"
 
 
@@ -50,7 +57,7 @@ def read_commands(
         notes: Where to write.
         lists: Its members that hold words, in their order.
     """
-    words = _words(container, path, Line([], notes, variables), lists)
+    words = _words(container, path, variables, notes, lists=lists)
     image = container.get("image")
     name = container.get("name")
     started = (
@@ -63,7 +70,7 @@ def read_commands(
         line = Line([*(Word(text, "") for text in started), *words], notes, variables)
         read_line(line)
         for word in words:
-            if len(word.text.split()) > 1 and not word.text.lstrip().startswith(("{", "[")):
+            if len(word.text.split(None, 1)) > 1 and not word.text.lstrip().startswith(("{", "[")):
                 _read_script(word, line)
         return
     injected = words[script].missing
@@ -124,6 +131,10 @@ def read_script(text: str, path: str, variables: Variables, notes: Notes) -> Non
 
 def program_of(image: str, table: Table) -> tuple[str, ...]:
     """Return the program that an image of the table starts by itself."""
+    return _known_program(image, table) if len(image) <= _LONGEST_IMAGE else _program(image, table)
+
+
+def _program(image: str, table: Table) -> tuple[str, ...]:
     if table.any_image_pattern.search(image.lower()) is None:
         return ()
     host, slash, rest = image.split("@", 1)[0].lower().partition("/")
@@ -133,25 +144,30 @@ def program_of(image: str, table: Table) -> tuple[str, ...]:
     return next((program for pattern, program in table.image_patterns if pattern.search(name)), ())
 
 
+_known_program = functools.lru_cache(_REMEMBERED)(_program)
+
+
 def serves_models(container: Object, table: Table) -> bool:
     """Say whether a container starts a model server, by its image or by its words."""
     image = container.get("image")
     if isinstance(image, str) and not table.remotes.issuperset(program_of(image, table)):
         return True
-    texts = [text for part in ("command", "args") for text in _strings(container.get(part))]
-    return any(
-        basename(piece.strip(_AROUND)) in table.servers
-        for text in texts
-        for piece in text[:MAX_STRING].split()
-    )
+    servers = table.servers
+    for part in WORDS:
+        for text in _strings(container.get(part)):
+            for piece in text[:MAX_STRING].split():
+                if basename(piece.strip(_AROUND)) in servers:
+                    return True
+    return False
 
 
 def _strings(value: object) -> list[str]:
     return [text for text in value if isinstance(text, str)] if isinstance(value, list) else []
 
 
-def _words(container: Object, path: str, line: Line, lists: tuple[str, ...]) -> list[Word]:
-    notes, variables = line.notes, line.variables
+def _words(
+    container: Object, path: str, variables: Variables, notes: Notes, *, lists: tuple[str, ...]
+) -> list[Word]:
     words: list[Word] = []
     for part in lists:
         entries = container.get(part)
@@ -160,8 +176,14 @@ def _words(container: Object, path: str, line: Line, lists: tuple[str, ...]) -> 
         if not isinstance(entries, list):
             notes.unresolved(spot(path, part), "", f"{part[:64]} is no list of words")
             continue
+        start = spot(path, part)
         for index, entry in enumerate(entries):
-            place = f"{spot(path, part)}[{index}]"
+            place = f"{start}[{index}]"
+            if index % _OFTEN == 0:
+                notes.check()
+            if isinstance(entry, str) and len(entry) < LETTERS and "$" not in entry:
+                words.append(Word(entry, place))
+                continue
             if not isinstance(entry, str) or len(entry) > MAX_STRING:
                 notes.unresolved(
                     place, "", f"a word of {part[:64]} is no text of at most {MAX_STRING} characters"
@@ -177,7 +199,7 @@ def _expanded(text: str, place: str, variables: Variables) -> Word:
     whole = _REFERENCE.fullmatch(text)
     expanded, missing = variables.expand(text)
     if whole is not None and not missing:
-        place = variables.places.get(whole[1], place)
+        place = variables.place_of(whole[1]) if whole[1] in variables.places else place
     first = next((name for name in missing if name in variables.indirect), *missing[:1]) if missing else None
     return Word(expanded, place, "" if first is None else f"$({first})")
 
@@ -224,5 +246,5 @@ def _placed(piece: ShellWord, found: list[Field], script: str, variables: Variab
     """Say where words of a script stand: one that is nothing but a variable, where that is defined."""
     name = piece[0].name if len(piece) == 1 and not piece[0].operator.endswith("+") else ""
     whole = len(found) == 1 and name and variables.known.get(name) == found[0].text
-    place = variables.places[name] if whole else script
+    place = variables.place_of(name) if whole else script
     return [Word(part.text, place, part.missing, part.loose, part.guess) for part in found]

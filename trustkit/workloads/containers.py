@@ -20,18 +20,19 @@ from trustkit.workloads.commands import (
     read_source,
     serves_models,
 )
-from trustkit.workloads.environment import Variables, read_environment, variables_of
+from trustkit.workloads.environment import read_environment
 from trustkit.workloads.grammar import Named, is_pinned, lies_below
 from trustkit.workloads.notes import Notes
 from trustkit.workloads.sidecars import bears_our_name, mounted_by, sidecars_of
 from trustkit.workloads.values import CONTAINER_LISTS, MAX_SHOWN
+from trustkit.workloads.variables import Variables, variables_of
 
 _HOOKS = (
-    "lifecycle.postStart.exec",
-    "lifecycle.preStop.exec",
-    "startupProbe.exec",
-    "livenessProbe.exec",
-    "readinessProbe.exec",
+    ("lifecycle", "postStart"),
+    ("lifecycle", "preStop"),
+    ("startupProbe",),
+    ("livenessProbe",),
+    ("readinessProbe",),
 )
 """Commands that the kubelet runs inside a container, beside its own."""
 _GOES_ON = re.compile(r"[A-Za-z0-9_.-]")
@@ -83,20 +84,27 @@ class Container:
         self.answers = self.asks or notes.serves
         if self.alone:  # it may be the script of a step of a workflow
             read_source(self.body, f"{self.path}.source", self.variables, notes)
-        for place in _HOOKS:
-            hook: Value = self.body
-            for step in place.split("."):
-                hook = hook.get(step) if isinstance(hook, dict) else None
-            if isinstance(hook, dict):
-                read_commands({"command": hook.get("command")}, f"{self.path}.{place}", self.variables, notes)
+        self._read_hooks(notes)
         if isinstance(image, str) and notes.table.is_model_image(image):
             found = Named(image[:MAX_SHOWN], "oci", is_pinned(image, "oci"), "image")
             why = "an image that carries weights"
             notes.add(f"{self.path}.image", found, how="image", confidence="certain", reason=why)
-        for name, value in self.variables.known.items():
+        for name in self.variables.known if self.variables.again else self.variables.telling:
+            value = self.variables.known.get(name, "")
             if "--" in value:
-                read_options(value, self.variables.places[name], self.variables, notes)
+                read_options(value, self.variables.place_of(name), self.variables, notes)
         notes.published, notes.strict, notes.serves, notes.downloads = (), False, False, False
+
+    def _read_hooks(self, notes: Notes) -> None:
+        for steps in _HOOKS:
+            if steps[0] not in self.body:
+                continue
+            hook: Value = self.body
+            for step in (*steps, "exec"):
+                hook = hook.get(step) if isinstance(hook, dict) else None
+            if isinstance(hook, dict):
+                place = ".".join((self.path, *steps, "exec"))
+                read_commands({"command": hook.get("command")}, place, self.variables, notes)
 
     def has_answered(
         self, said: frozenset[str], volumes: dict[str, str], *, check: Callable[[], None]

@@ -13,14 +13,15 @@ from trustkit import strictjson
 from trustkit.errors import TrustkitError
 from trustkit.strictjson import Object, Value
 from trustkit.workloads.addresses import read_code, read_file_of_code
+from trustkit.workloads.around import Around
 from trustkit.workloads.commands import read_script
-from trustkit.workloads.environment import Variables
 from trustkit.workloads.kinds import Kind, selected
 from trustkit.workloads.line import Line, Word
 from trustkit.workloads.notes import Notes
 from trustkit.workloads.places import spelled
-from trustkit.workloads.scan import Around, Scan
+from trustkit.workloads.scan import Scan
 from trustkit.workloads.values import MAX_STRING
+from trustkit.workloads.variables import Variables
 
 MAX_DOCUMENTS = 2_000
 """Most lines and marks of structure of all YAML documents in one object: some 45 microseconds each."""

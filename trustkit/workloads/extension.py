@@ -1,17 +1,33 @@
 """Rows that users add to the table: their own kinds, flags, variables, schemes.
 
 The law of this file: an extension adds and never takes away or replaces, because a
-row that is gone is a way around the gate.
+row that is gone is a way around the gate. It is taken whole or refused whole. Rows that
+say what is no model are additions too; the table lists them, so that they can be said aloud.
 """
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Iterator
+
+from trustkit.artifact.reference import SCHEME
 from trustkit.errors import FormatError
-from trustkit.strictjson import Object
+from trustkit.strictjson import Object, Value
 from trustkit.workloads.table import Table, default_document, table_from
 
 MAX_BYTES = 256 * 1024
 """Longest extension that is read."""
+_EXEMPTING = frozenset(
+    (
+        *("bystanders", "tools", "remotes", "image_helpers", "no_devices"),
+        *("user_annotations", "ignored_annotations"),
+        *("flags.names", "flags.likely", "flags.loose", "flags.quiet", "flags.switches"),
+        *("environment.names", "members.quiet"),
+        *("volumes.harmless", "volumes.harmless_drivers"),
+        *("volumes.harmless_host_types", "volumes.harmless_host_paths"),
+    )
+)
+"""Rows that say what is no model, or reaches none."""
 
 
 def extended_table(untrusted: bytes) -> Table:
@@ -21,7 +37,7 @@ def extended_table(untrusted: bytes) -> Table:
         untrusted: The document, YAML: any of the members of ``table.v1.yaml``, and its ``version``.
 
     Raises:
-        FormatError: ``bad-table``: it is no such document, or a row is there already.
+        FormatError: ``bad-table``: it is no such document, a row is there already, or could never count.
         LimitError: ``too-many-values``: it is too long.
     """
     from trustkit.verifying.strictyaml import parse_yaml  # loading it takes longer than most objects
@@ -36,7 +52,30 @@ def extended_table(untrusted: bytes) -> Table:
     if not isinstance(added, dict) or added.get("version") != base.get("version"):
         raise FormatError("bad-table", f"an extension of the table starts with version: {base['version']}")
     rows: Object = {name: row for name, row in added.items() if name != "version"}
-    return table_from(_joined(base, rows, "table"))
+    try:
+        table = table_from(_joined(base, rows, "table"))
+    except FormatError as error:
+        raise FormatError(
+            "bad-table", f"the extension of the table is not taken: {error.message}; see table.v1.yaml"
+        ) from None
+    return dataclasses.replace(table, exempts=tuple(_exempts(rows)))
+
+
+def _exempts(rows: Object) -> Iterator[str]:
+    """Yield what takes something out of judgement, by the rows that are added."""
+    for name, row in rows.items():
+        if name == "kinds" and isinstance(row, dict):
+            yield from (f"kinds.{kind}" for kind, what in row.items() if _is_quiet(what))
+        elif isinstance(row, dict):
+            yield from (f"{name}.{inner}" for inner in row if f"{name}.{inner}" in _EXEMPTING)
+        elif name in _EXEMPTING:
+            yield name
+
+
+def _is_quiet(row: Value) -> bool:
+    return row is None or (
+        isinstance(row, dict) and any(row.get(name) for name in ("quiet", "template", "names"))
+    )
 
 
 def _joined(base: Object, added: Object, where: str) -> Object:
@@ -45,7 +84,9 @@ def _joined(base: Object, added: Object, where: str) -> Object:
         before = joined.get(name)
         if name not in joined:
             if where == "table":
-                raise FormatError("bad-table", f"the table has no member {name[:64]!r}; see table.v1.yaml")
+                raise FormatError("bad-table", f"the table has no member {name[:64]!r}")
+            if where.startswith("table.schemes.") and name.lower().startswith(SCHEME):
+                raise FormatError("bad-table", f"{name[:64]!r} would change what {SCHEME} means")
             joined[name] = row
         elif where != "table.kinds" and isinstance(before, dict) and isinstance(row, dict):
             joined[name] = _joined(before, row, f"{where}.{name}")

@@ -19,13 +19,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from trustkit.strictjson import Object, Value
+from trustkit.workloads.around import FAR, Around
 from trustkit.workloads.bases import merged
 from trustkit.workloads.documents import read_documents, read_scripts
 from trustkit.workloads.groups import demand, groups_of, read_group
-from trustkit.workloads.kinds import UNKNOWN, Kind
+from trustkit.workloads.kinds import UNKNOWN, Kind, reached
 from trustkit.workloads.members import read_members, read_places
 from trustkit.workloads.notes import Notes
-from trustkit.workloads.scan import FAR, Around, Scan
+from trustkit.workloads.places import spelled
+from trustkit.workloads.scan import Scan
 from trustkit.workloads.table import Table, default_table
 from trustkit.workloads.texts import read_texts
 from trustkit.workloads.values import Extraction
@@ -58,7 +60,7 @@ def references(
     name = _kind(untrusted)
     kind = table.kinds.get(name, UNKNOWN)
     if kind.bases and bases:
-        untrusted = merged(untrusted, bases)
+        untrusted = merged(untrusted, bases, check)
     notes = Notes(table, check=check)
     scan = Scan(table, check)
     scan.walk(_read(untrusted), "", Around(hint=_hint(name, table)))  # steps 1 and 2
@@ -70,12 +72,12 @@ def references(
     for group in groups:  # step 3
         read_group(group, notes, expects=kind.serves)
     notes.expects = kind.serves or any(group.expects for group in groups)
-    if name == "v1/PersistentVolume":
-        read_sources(untrusted.get("spec"), "spec", notes)
+    for place, source in reached(untrusted, kind.volumes):
+        read_sources(source, spelled(place), notes)
     before = len(notes.models)
     read_scripts(untrusted, kind, notes)
     if not kind.quiet:
-        read_members(scan.members, kind, notes)  # step 4
+        read_members(untrusted, scan.members, kind, notes)  # step 4
     read_places(untrusted, kind, notes)
     said = any(model.confidence != "possible" for model in notes.models[before:])
     read_texts(scan.texts, notes, quiet=kind.quiet)  # step 5

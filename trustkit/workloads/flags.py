@@ -6,14 +6,21 @@ flag that is not there is not guessed, but an address in its value is still foun
 
 from __future__ import annotations
 
+import functools
 import re
 
 from trustkit.workloads import embedded
 from trustkit.workloads.grammar import Named, cleaned, is_service, named
 from trustkit.workloads.line import Line, Word, basename
+from trustkit.workloads.rows import flag_name
+from trustkit.workloads.table import Table
 from trustkit.workloads.values import MAX_SHOWN, Confidence
 
 _FLAG = re.compile(r"--?[A-Za-z]|[A-Za-z][A-Za-z0-9_.-]*=")
+_LONGEST = 64
+"""Longest flag that is remembered (characters)."""
+_REMEMBERED = 4096
+"""Flags that are remembered."""
 _SHORTEST = 3
 """Shortest form of a long flag that a program of Python is taken to complete (characters)."""
 _SERVED = "served-model-name"
@@ -24,9 +31,12 @@ def read_flags(line: Line) -> set[int]:
     taken: set[int] = set()
     short = _short_flags(line)
     for index, word in enumerate(line.words):
-        if index in taken or not word.path or not _FLAG.match(word.text):
+        text = word.text
+        if not (text.startswith("-") or "=" in text) or index in taken or not word.path:
             continue
-        flag, equals, value = word.text.partition("=")
+        flag, equals, value = text.partition("=")
+        if not _FLAG.match(text) or (not short and _is_dull(flag, line.notes.table)):
+            continue
         name = flag_name(flag)
         dashed = flag.startswith("-")
         if dashed and name in line.notes.table.flags.names:
@@ -76,17 +86,14 @@ def _read_loose(index: int, line: Line, value: str | None, taken: set[int]) -> N
     )
 
 
-def flag_name(flag: str) -> str:
-    """Return a flag as the table spells it."""
-    return flag.lstrip("-").lower().replace("_", "-")
-
-
 def _is_flag(line: Line, index: int) -> bool:
     return index < len(line.words) and line.words[index].text.startswith("-")
 
 
 def _short_flags(line: Line) -> frozenset[str]:
     table = line.notes.table.short_flags
+    if table.keys().isdisjoint(line.programs):
+        return frozenset()
     return frozenset().union(*(table[name] for name in line.programs if name in table))
 
 
@@ -97,14 +104,30 @@ def _is_config_flag(name: str, line: Line) -> bool:
 
 
 def _is_model_flag(name: str, line: Line) -> bool:
-    flags = line.notes.table.model_flags
+    return _may_name(name, line.notes.table, completed=line.server)
+
+
+def _may_name(name: str, table: Table, *, completed: bool) -> bool:
+    flags, likely = table.model_flags, table.flags.likely
     short = name.rsplit(".", 1)[-1]
-    completed = line.server and name not in line.notes.table.flags.likely
     return (
-        _is_one_of(name, flags, completed=completed)
+        _is_one_of(name, flags, completed=completed and name not in likely)
         or short in flags
-        or short in line.notes.table.flags.likely
+        or short in likely
     )
+
+
+def _is_dull(flag: str, table: Table) -> bool:
+    """Say whether a flag is in no row, whatever program it is given to, short flags aside."""
+    return len(flag) <= _LONGEST and _known_to_be_dull(flag, table)
+
+
+@functools.lru_cache(_REMEMBERED)
+def _known_to_be_dull(flag: str, table: Table) -> bool:
+    name, rows = flag_name(flag), table.flags
+    if name in rows.names or name in rows.loose or _is_one_of(name, rows.config, completed=True):
+        return False
+    return not _may_name(name, table, completed=True)
 
 
 def _is_one_of(name: str, flags: frozenset[str], *, completed: bool) -> bool:

@@ -10,8 +10,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from trustkit.workloads.table import Table
 from trustkit.workloads.values import MAX_SHOWN
@@ -28,6 +27,7 @@ _IMAGE = re.compile(
 )
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}")
 _NOT_A_MODEL = frozenset(("", "-", "true", "false", "auto", "none", "null", "default", "yes", "no", "all"))
+_SHORT = max(map(len, _NOT_A_MODEL))
 _PARTS = re.compile(r"[^\s\"'`<>|;&(){}\[\]\\,=]+")
 _HOST = re.compile(r"[a-z][a-z0-9+.-]{0,31}://[^/]*|[^/]*@[^/]*|[a-z0-9-]+(?:\.[a-z0-9-]+){2,}(?::[0-9]+)?")
 _API = re.compile(
@@ -38,8 +38,7 @@ _API = re.compile(
 _PATH_STARTS = ("/", "./", "../", "~/")
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
+class Named(NamedTuple):
     """What a text names: the text itself, its scheme, whether it is pinned, and how it was recognized."""
 
     reference: str
@@ -58,7 +57,7 @@ def named(untrusted: str, table: Table, *, scheme: str | None = None, strict: bo
         strict: Whether it surely is a model: then ``auto``, ``1`` and ``-x`` are names of folders too.
     """
     text = cleaned(untrusted)
-    if text.lower() in _NOT_A_MODEL or text.isdigit() or text.startswith("-"):
+    if (len(text) <= _SHORT and text.lower() in _NOT_A_MODEL) or text.isdigit() or text.startswith("-"):
         return _named(text, scheme or "name", "name") if strict and text else None
     known = table.scheme_of(text)
     if known is not None:
@@ -91,7 +90,7 @@ def own_references(text: str, table: Table) -> Iterator[tuple[int, int, str]]:
 
 def is_pinned(reference: str, scheme: str) -> bool:
     """Say whether the text carries a digest (or, on a hub, a commit) that cannot be moved."""
-    return _PINNED.search(reference) is not None or (
+    return ("@sha256:" in reference and _PINNED.search(reference) is not None) or (
         scheme in {"hf", "modelscope"} and _COMMIT.search(reference) is not None
     )
 

@@ -38,6 +38,9 @@ class Kind:
     carriers: tuple[Pattern, ...] = ()
     bases: tuple[Pattern, ...] = ()
     scheme: str | None = None
+    volumes: tuple[Pattern, ...] = ()
+    names: tuple[Pattern, ...] = ()
+    options: tuple[Pattern, ...] = ()
 
 
 UNKNOWN = Kind()
@@ -67,6 +70,9 @@ def kind_from(row: Value) -> Kind:
         carriers=_patterns(fields, "carriers"),
         bases=_patterns(fields, "bases"),
         scheme=fields.maybe("scheme", str),
+        volumes=_patterns(fields, "volumes"),
+        names=_patterns(fields, "names"),
+        options=_patterns(fields, "options"),
     )
     fields.done()
     return kind
@@ -81,13 +87,18 @@ def _patterns(fields: strictjson.Fields, name: str) -> tuple[Pattern, ...]:
 
 def selected(untrusted: Object, patterns: tuple[Pattern, ...]) -> Iterator[tuple[Place, str]]:
     """Return every text that one of the patterns leads to, with its place."""
+    for place, value in reached(untrusted, patterns):
+        if isinstance(value, str) and value:
+            yield place, value
+
+
+def reached(untrusted: Object, patterns: tuple[Pattern, ...]) -> Iterator[tuple[Place, Value]]:
+    """Return whatever one of the patterns leads to, with its place."""
     for pattern in patterns:
         found: list[tuple[Place, Value]] = [("", untrusted)]
         for step in pattern:
             found = [after for place, value in found for after in _step(place, value, step)]
-        for place, value in found:
-            if isinstance(value, str) and value:
-                yield place, value
+        yield from found
 
 
 def _step(place: Place, value: Value, step: str) -> list[tuple[Place, Value]]:

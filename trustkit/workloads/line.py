@@ -6,9 +6,10 @@ The law of this file: it says what is there, and notes nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from trustkit.workloads.environment import Variables
 from trustkit.workloads.notes import Notes
+from trustkit.workloads.variables import Variables
 
 _PROGRAM_WORDS = 64
 """How far into a command its programs are looked for (words)."""
@@ -30,8 +31,7 @@ _WRAPPERS = frozenset(
 ) | {"command", "builtin", "timeout"}
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(NamedTuple):
     """One word of a command line.
 
     Attributes:
@@ -79,10 +79,9 @@ class Line:
     programs: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        self.programs = tuple(basename(word.text) for word in self.words[:_PROGRAM_WORDS])
-        self.server = self.server or not self.notes.table.servers.isdisjoint(
-            basename(word.text) for word in self.words
-        )
+        names = [basename(word.text) if "/" in word.text else word.text for word in self.words]
+        self.programs = tuple(names[:_PROGRAM_WORDS])
+        self.server = self.server or not self.notes.table.servers.isdisjoint(names)
 
     @property
     def strict(self) -> bool:
@@ -102,7 +101,7 @@ class Line:
             names.pop(0)
         if names[:1] and names[0].startswith("python") and "-m" in names[:8]:
             names = names[names.index("-m") + 1 :]
-        return bool(names) and names[0] in table.servers - table.tools
+        return bool(names) and names[0] in table.models_servers
 
 
 def basename(text: str) -> str:

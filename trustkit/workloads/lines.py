@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 
 from trustkit.workloads.addresses import read_addresses
-from trustkit.workloads.flags import flag_name, note_open, read_flags
+from trustkit.workloads.flags import note_open, read_flags
 from trustkit.workloads.grammar import named
 from trustkit.workloads.line import Line, Word
-from trustkit.workloads.rows import Command
+from trustkit.workloads.rows import Command, flag_name
 from trustkit.workloads.table import Table
 
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\+?=")
@@ -31,6 +31,8 @@ def read_line(line: Line) -> None:
 
 def _read_positional(line: Line, taken: set[int]) -> None:
     rows = line.notes.table.commands_by_program
+    if rows.keys().isdisjoint(line.programs):
+        return
     started = [command for name in dict.fromkeys(line.programs) for command in rows.get(name, ())]
     for command in sorted(started, key=_longest_first):
         start = _start(line, command.words)
@@ -127,8 +129,9 @@ def _read_unknown(line: Line, taken: set[int]) -> None:
     notes, words = line.notes, line.words
     if line.in_shell and not line.is_script:
         return
-    program = next((word for word in words if not _ASSIGNMENT.match(word.text)), None)
-    if line.is_script and notes.strict and program is not None and program.missing:
+    strict = line.is_script and notes.strict
+    program = next((word for word in words if not _ASSIGNMENT.match(word.text)), None) if strict else None
+    if program is not None and program.missing:
         notes.unresolved(program.path, program.text, f"a program depends on {program.missing[:64]}")
     if not (line.server or (taken and notes.strict)):
         return

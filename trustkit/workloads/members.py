@@ -26,10 +26,11 @@ _FEW = 64
 """Most members of an object that are compared with one of them."""
 
 
-def read_members(members: list[Member], kind: Kind, notes: Notes) -> None:
-    """Note the members that the walk found."""
+def read_members(untrusted: Object, members: list[Member], kind: Kind, notes: Notes) -> None:
+    """Note the members that the walk found, but for those that are names of other things to this kind."""
+    names = {spelled(place) for place, _ in selected(untrusted, kind.names)}
     for member in members:
-        if not member.text.strip():
+        if not member.text.strip() or (names and _path(member) in names):
             continue
         if member.holds == "reference":
             _read_reference(member, kind, notes)
@@ -57,7 +58,8 @@ def _read_reference(member: Member, kind: Kind, notes: Notes) -> None:
 
 def reference(text: str, kind: Kind, notes: Notes) -> Named | None:
     """Read a text that surely names a model, whatever it looks like."""
-    if _REMOTE.fullmatch(text) and notes.table.scheme_of(text) is None and kind.scheme is None:
+    remote = kind.scheme is None and "://" not in text and _REMOTE.fullmatch(text) is not None
+    if remote and notes.table.scheme_of(text) is None:
         return Named(text[:MAX_SHOWN], "rclone", is_pinned(text, "rclone"), "scheme")
     return named(text, notes.table, scheme=kind.scheme, strict=True)
 
@@ -104,6 +106,8 @@ def read_places(untrusted: Object, kind: Kind, notes: Notes) -> None:
         why = "a volume that can carry weights and does not say which"
         found = Named(text[:MAX_SHOWN], "pvc", pinned=False, strength="path")
         notes.add(spelled(place), found, how="volume", confidence="likely", reason=why)
+    for place, text in selected(untrusted, kind.options):
+        notes.unresolved(spelled(place), text, "an object that holds options of a server, and not seen here")
     for place, text in selected(untrusted, kind.bases):
         notes.unresolved(spelled(place), text, "an object that is merged into this one, and not seen here")
 

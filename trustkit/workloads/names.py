@@ -14,11 +14,11 @@ from __future__ import annotations
 import dataclasses
 import re
 
-from trustkit.workloads.environment import Variables
 from trustkit.workloads.fields import Builder, Field
 from trustkit.workloads.pieces import Piece, ShellWord, plain
 from trustkit.workloads.shell import Command, Script
 from trustkit.workloads.values import MAX_STRING
+from trustkit.workloads.variables import Variables
 
 _SETS = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(\+?=)")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

@@ -115,15 +115,14 @@ def nodes_of(untrusted: bytes, file: str, *, loader: Any = None) -> Iterator[Nod
             if isinstance(event, yaml.DocumentEndEvent):
                 yield from composer.finished()
     except yaml.YAMLError as error:
-        raise _unread(file, advice, error) from None
+        raise _unread(untrusted, file, advice, error) from None
 
 
-def _unread(file: str, advice: str, error: yaml.YAMLError) -> FormatError:
-    mark = getattr(error, "problem_mark", None)
-    line = mark.line + 1 if mark else 0
-    where = f" in line {line}" if line else ""
-    why = getattr(error, "problem", None) or "it has a character that YAML does not allow"
-    return FormatError("bad-manifest", f"{file!r} is not YAML{where}: {why}{advice}", file=file, line=line)
+def _unread(untrusted: bytes, file: str, advice: str, error: yaml.YAMLError) -> FormatError:
+    from trustkit.verifying.strictyaml import fault_in  # only a mistake needs it
+
+    fault = fault_in(untrusted, error)
+    return FormatError("bad-manifest", f"{file!r} is not YAML{fault}{advice}", file=file, line=fault.line)
 
 
 @dataclass(slots=True)

@@ -61,7 +61,11 @@ class Notes:
 
     def add(self, path: str, found: Named, *, how: How, confidence: Confidence, reason: str) -> None:
         """Note a reference; the surer of two sightings of one text at one place stays."""
-        if found.scheme == "path" and any(lies_below(found.reference, folder) for folder in self.published):
+        if (
+            self.published
+            and found.scheme == "path"
+            and any(lies_below(found.reference, folder) for folder in self.published)
+        ):
             if not self._is_published(found.reference):
                 self.unresolved(path, found.reference, "text beside a published path may lead somewhere else")
             return
@@ -69,7 +73,8 @@ class Notes:
         before = self._found.get(key)
         if before is not None and _RANK[before.confidence] >= _RANK[confidence]:
             return
-        self._room(key in self._found)
+        if before is None:
+            self._room(known=False)
         self._found[key] = ModelReference(
             path, found.reference, found.scheme, found.pinned, how, confidence, reason
         )
@@ -105,6 +110,12 @@ class Notes:
 
     def find(self, pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
         """Return what ``pattern.finditer`` returns, with a look at the clock every `_WINDOW` characters."""
+        if len(text) <= _WINDOW:
+            self.check()
+            return pattern.finditer(text)
+        return self._windows(pattern, text)
+
+    def _windows(self, pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
         taken = 0
         for start in range(0, len(text), _WINDOW):
             self.check()

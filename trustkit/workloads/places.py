@@ -18,7 +18,12 @@ def spelled(place: Place) -> str:
         place, key = place
         keys.append(key)
     for key in reversed(keys):
-        place = spot(place, key)
+        if isinstance(key, int):
+            place = f"{place}[{key}]"
+        elif place and place[-1] != "#" and "." not in key and "/" not in key:
+            place = f"{place}.{key}"
+        else:
+            place = spot(place, key)
     return place
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from trustkit import strictjson
+from trustkit.workloads.rows import spelled_texts, texts_of
 from trustkit.workloads.values import CONTAINER_LISTS
 
 Holds = Literal["", "reference", "flag", "word", "place", "path", "variable", "value"]
@@ -21,6 +22,8 @@ value of a variable; the value of a parameter whose name stands beside it."""
 Lists = Literal["", "containers", "volumes", "words", "environment"]
 """What a list is: of containers, volumes, words of a command line, variables."""
 
+_LONGEST = 128
+"""Longest name that is remembered (characters): what is remembered outlives the object."""
 _REMEMBERED = 16_384
 """Names that are remembered together (an object may hold any number of them)."""
 
@@ -69,8 +72,13 @@ class Members:
 
     @functools.cached_property
     def role(self) -> Callable[[str], Role]:
-        """Return the role of a name; the function remembers its answers."""
-        return functools.lru_cache(_REMEMBERED)(self._role)
+        """Return the role of a name; the function remembers its answers, but for names that nobody gives."""
+        known = functools.lru_cache(_REMEMBERED)(self._role)
+
+        def role(name: str) -> Role:
+            return known(name) if len(name) <= _LONGEST else self._role(name)
+
+        return role
 
     def _role(self, name: str) -> Role:
         plain = normal(name)
@@ -117,33 +125,31 @@ def normal(name: str) -> str:
 
 
 def members_from(
-    fields: strictjson.Fields,
-    *,
-    texts: Callable[[strictjson.Fields, str], list[str]],
-    flags: list[str],
-    variables: list[str],
-    endings: list[str],
+    fields: strictjson.Fields, *, flags: list[str], variables: list[str], endings: list[str]
 ) -> Members:
     """Build the rows.
 
     Args:
         fields: The member ``members`` of the table.
-        texts: Reads a list of texts from it.
         flags: The flags whose value names a model.
         variables: The variables whose value does.
         endings: What the names of others end in.
     """
+
+    def plain(name: str) -> list[str]:
+        return spelled_texts(fields, name, normal)
+
     return Members(
-        reference=frozenset(texts(fields, "reference")),
-        place=frozenset(texts(fields, "place")),
+        reference=frozenset(plain("reference")),
+        place=frozenset(plain("place")),
         flags=frozenset(normal(flag) for flag in flags if "-" in flag),
         variables=frozenset(variables),
         endings=tuple(endings),
-        annotations=frozenset(texts(fields, "annotations")),
+        annotations=frozenset(texts_of(fields, "annotations")),
         words=frozenset(flag for flag in flags if "-" not in flag),
-        hints=tuple(texts(fields, "hints")),
-        engine=tuple(texts(fields, "engine")),
-        quiet=frozenset(texts(fields, "quiet")),
-        lines=tuple(texts(fields, "words")),
-        environment=tuple(texts(fields, "environment")),
+        hints=tuple(plain("hints")),
+        engine=tuple(plain("engine")),
+        quiet=frozenset(plain("quiet")),
+        lines=tuple(plain("words")),
+        environment=tuple(plain("environment")),
     )

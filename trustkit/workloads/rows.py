@@ -1,15 +1,22 @@
 """Groups of rows of the table as values, and how each is read from the document.
 
-Strictly: a row of the wrong type is refused, because a misspelt row is a way
-around the gate.
+Strictly: a row of the wrong type is refused, and so is one that nothing could ever
+equal, because a misspelt row is a way around the gate.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from trustkit import strictjson
 from trustkit.errors import FormatError
+
+MAX_PREFIX = 64
+"""Longest prefix that says a scheme (characters); a text is compared no further."""
+_PREFIX = re.compile(r"[a-z][a-z0-9+.-]*[:@][^\sA-Z\"'`<>|;&(){}\[\]\\,]*")
+_KIND = re.compile(r"[a-z0-9.-]+/[A-Za-z][A-Za-z0-9]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +36,8 @@ class Accelerators:
     runtimes: tuple[str, ...]
     devices: tuple[str, ...]
     mounts: tuple[str, ...]
+    last: tuple[str, ...]
+    """The last steps of the mounts: where none of them stands, no path lies below one."""
     variables: tuple[str, ...]
     no_devices: frozenset[str]
 
@@ -56,15 +65,20 @@ class Variables:
     names: frozenset[str]
 
 
+def flag_name(flag: str) -> str:
+    """Return a flag as the rows spell it."""
+    return flag.lstrip("-").lower().replace("_", "-")
+
+
 def flags_from(fields: strictjson.Fields) -> Flags:
     """Build the rows ``flags`` that are kept apart."""
     return Flags(
-        config=frozenset(texts_of(fields, "config")),
-        names=frozenset(texts_of(fields, "names")),
-        likely=frozenset(texts_of(fields, "likely")),
-        loose=frozenset(texts_of(fields, "loose")),
-        quiet=tuple(texts_of(fields, "quiet")),
-        switches=tuple(texts_of(fields, "switches")),
+        config=frozenset(spelled_texts(fields, "config", flag_name)),
+        names=frozenset(spelled_texts(fields, "names", flag_name)),
+        likely=frozenset(spelled_texts(fields, "likely", flag_name)),
+        loose=frozenset(spelled_texts(fields, "loose", flag_name)),
+        quiet=tuple(spelled_texts(fields, "quiet", flag_name)),
+        switches=tuple(spelled_texts(fields, "switches", flag_name)),
     )
 
 
@@ -81,11 +95,13 @@ def variables_from(fields: strictjson.Fields) -> Variables:
 
 def accelerators_from(top: strictjson.Fields) -> Accelerators:
     """Build the rows of accelerators."""
+    mounts = texts_of(top, "accelerator_mounts")
     return Accelerators(
         resources=tuple(texts_of(top, "accelerators")),
         runtimes=tuple(texts_of(top, "accelerator_runtimes")),
         devices=tuple(texts_of(top, "accelerator_devices")),
-        mounts=tuple(texts_of(top, "accelerator_mounts")),
+        mounts=tuple(mounts),
+        last=tuple({mount.rstrip("/").rpartition("/")[2] for mount in mounts}),
         variables=tuple(texts_of(top, "device_variables")),
         no_devices=frozenset(texts_of(top, "no_devices")),
     )
@@ -103,8 +119,63 @@ def texts_of(fields: strictjson.Fields, name: str) -> list[str]:
     return texts
 
 
-def prefixes_of(rows: dict[str, str]) -> tuple[tuple[str, str], ...]:
-    """Longest prefix first, so that ``oci+native://`` is not taken for something shorter."""
+def spelled_texts(fields: strictjson.Fields, name: str, spell: Callable[[str], str]) -> list[str]:
+    """Return a list of texts that are compared in one spelling, and so must stand in it.
+
+    Raises:
+        FormatError: ``bad-table``.
+    """
+    texts = texts_of(fields, name)
+    for text in texts:
+        if spell(text) != text:
+            raise FormatError(
+                "bad-table", f"nothing can equal {text[:64]!r} of the rows {name}; write {spell(text)[:64]!r}"
+            )
+    return texts
+
+
+def names_of_kinds(kinds: list[str]) -> list[str]:
+    """Return names of kinds, each ``group/Kind`` without the version.
+
+    Raises:
+        FormatError: ``bad-table``.
+    """
+    for kind in kinds:
+        if _KIND.fullmatch(kind) is None:
+            raise FormatError(
+                "bad-table", f"{kind[:64]!r} is no kind; write group/Kind, without the version, or v1/Kind"
+            )
+    return kinds
+
+
+def mapped(fields: strictjson.Fields, name: str) -> dict[str, str]:
+    """Return an object whose members are non-empty texts.
+
+    Raises:
+        FormatError: ``bad-table``.
+    """
+    return {key: _text(text, f"{name}.{key[:64]}") for key, text in fields.take(name, dict).items()}
+
+
+def prefixes_of(fields: strictjson.Fields, name: str, *, mark: str) -> tuple[tuple[str, str], ...]:
+    """Longest prefix first, so that ``oci+native://`` is not taken for something shorter.
+
+    Args:
+        fields: The member ``schemes``.
+        name: Of the rows.
+        mark: What a text is looked for before a prefix is.
+
+    Raises:
+        FormatError: ``bad-table``: a prefix that no text is compared with.
+    """
+    rows = mapped(fields, name)
+    for prefix in rows:
+        if len(prefix) > MAX_PREFIX or mark not in prefix or _PREFIX.fullmatch(prefix) is None:
+            raise FormatError(
+                "bad-table",
+                f"{prefix[:64]!r} is no prefix of {name}; write one with {mark!r}, in lower case, "
+                f"of at most {MAX_PREFIX} characters",
+            )
     return tuple(sorted(rows.items(), key=lambda row: -len(row[0])))
 
 
@@ -113,7 +184,40 @@ def commands_of(rows: list[strictjson.Value]) -> tuple[Command, ...]:
     commands = []
     for row in rows:
         fields = strictjson.Fields(row, "commands")
-        words = tuple(fields.take("words", list))
-        commands.append(Command(words, fields.take("positional", int), fields.maybe("scheme", str)))
+        words = tuple(texts_of(fields, "words"))
+        positional = fields.take("positional", int)
+        if not words or positional < 1:
+            raise FormatError("bad-table", "a command has words, and a positional word counted from 1")
+        commands.append(Command(words, positional, fields.maybe("scheme", str)))
         fields.done()
     return tuple(sorted(commands, key=lambda command: -len(command.words)))
+
+
+def images_of(rows: list[strictjson.Value]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Build the rows ``images``: a part of a name, and the program."""
+    images = []
+    for row in rows:
+        fields = strictjson.Fields(row, "images")
+        part, program = fields.take("part", str), tuple(texts_of(fields, "program"))
+        if not part or part != part.lower() or not program:
+            raise FormatError("bad-table", "an image has a part of its name, in lower case, and a program")
+        images.append((part, program))
+        fields.done()
+    return tuple(images)
+
+
+def short_flags_of(programs: strictjson.Fields, names: list[str]) -> dict[str, frozenset[str]]:
+    """Build the rows ``short_flags``: of each program, the flags whose value is a model."""
+    found = {}
+    for program in names:
+        flags = mapped(programs, program)
+        if set(flags.values()) - {"value"}:
+            raise FormatError("bad-table", f"a short flag of {program[:64]!r} is a value, or is left out")
+        found[program] = frozenset(flags)
+    return found
+
+
+def _text(value: strictjson.Value, where: str) -> str:
+    if not isinstance(value, str) or not value:
+        raise FormatError("bad-table", f"the workload table's {where} must be a non-empty string")
+    return value

@@ -1,8 +1,8 @@
 """The one walk over an object: where pods and containers lie, which members and texts may name a model.
 
     1. What holds a list of containers, or of volumes of kinds that we know, is a pod, wherever it lies.
-    2. What holds words of a command line, variables or resources, and is no entry of such a list, is a
-       container of its own.
+    2. What holds words of a command line, variables, resources, hooks or the image of a model, and is no
+       entry of such a list, is a container of its own.
     3. A text is noted if its member's name says that it may name a model, or if it holds an address.
 
 The law of this file: it knows no kind, so that a kind nobody listed is read like any
@@ -12,41 +12,24 @@ is looked at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from trustkit.errors import LimitError
 from trustkit.strictjson import Object, Value
+from trustkit.workloads.around import NEAR, RUNS, Around, Name
 from trustkit.workloads.places import Place
-from trustkit.workloads.roles import NONE, Holds, Role
+from trustkit.workloads.roles import Holds
 from trustkit.workloads.table import Table
 from trustkit.workloads.values import MAX_DEPTH, How
 
+T = TypeVar("T")
+
 _OFTEN = 256
-"""Members of one list or object between two looks at the clock."""
-FAR, NEAR = 3, 2
-"""How many members below a hint it still counts; at the first of them it is fresh."""
-_WHERE: dict[str, How] = {"annotations": "annotation", "labels": "annotation", "volumes": "volume"}
-
-
-@dataclass(frozen=True, slots=True, eq=False)  # compared by identity: there is one for each case
-class Around:
-    """What is known of the place where the walk is.
-
-    Attributes:
-        how: By which means texts reach the workload from here.
-        hint: For how many members more a hint above counts.
-        quiet: Whether nothing is read by the workload as its model.
-        role: Of the member that holds what is walked; of a list's member for its entries.
-        held: Whether what is walked is no container of its own: an entry of a pod's list, or a hook.
-    """
-
-    how: How = "field"
-    hint: int = 0
-    quiet: bool = False
-    role: Role = NONE
-    held: bool = False
+"""Members and entries between two looks at the clock."""
+_PAIR = 2
+"""Members of an ordinary variable: its name and its value."""
 
 
 class Member(NamedTuple):
@@ -91,7 +74,8 @@ class Scan:
     alone: list[tuple[Place, Object, tuple[str, ...], tuple[str, ...]]] = field(default_factory=list)
     members: list[Member] = field(default_factory=list)
     texts: list[Text] = field(default_factory=list)
-    _known: dict[tuple[str, Around], Around] = field(default_factory=dict)
+    _nowhere: Around = field(default_factory=Around)
+    _left: int = _OFTEN
 
     def walk(self, value: Value, place: Place, around: Around, depth: int = 0) -> None:
         """Look at every text and name below a place.
@@ -99,84 +83,107 @@ class Scan:
         Raises:
             LimitError: ``too-deep``; and whatever `check` raises.
         """
-        if depth > MAX_DEPTH:
-            raise LimitError("too-deep", f"the object nests deeper than {MAX_DEPTH} levels", limit=MAX_DEPTH)
-        self.check()
         if isinstance(value, list):
             self._list(value, place, around, depth)
         elif isinstance(value, dict):
             self._object(value, place, around, depth)
 
+    def _enter(self, size: int, depth: int) -> None:
+        """Count what is entered; look at the clock now and then."""
+        if depth > MAX_DEPTH:
+            raise LimitError("too-deep", f"the object nests deeper than {MAX_DEPTH} levels", limit=MAX_DEPTH)
+        self._left -= size + 1
+        if self._left < 0:
+            self._left = _OFTEN
+            self.check()
+
+    def _often(self, items: Iterable[T]) -> Iterator[T]:
+        for number, item in enumerate(items):
+            if number % _OFTEN == 0:
+                self.check()
+            yield item
+
     def _list(self, value: list[Value], place: Place, around: Around, depth: int) -> None:
+        self._enter(len(value), depth)
         if around.role.lists == "environment":
             self._environment(value, place, around, depth)
             return
         holds = around.role.holds if around.how == "field" and not around.quiet else ""
-        for number, item in enumerate(value):
-            if number % _OFTEN == _OFTEN - 1:
-                self.check()
+        named = holds in {"reference", "flag", "word"} and not around.role.lists
+        for number, item in enumerate(self._often(value) if len(value) > _OFTEN else value):
             if isinstance(item, str):
                 if ":/" in item:
                     self.texts.append(Text(place, number, item, around.how, around.quiet))
-                if holds in {"reference", "flag", "word"} and not around.role.lists:
+                if named:
                     self.members.append(Member(place, number, item, holds, near=True, owner={}))
-            elif isinstance(item, list | dict):
-                self.walk(item, (place, number), around, depth + 1)
+            elif isinstance(item, dict):
+                self._object(item, (place, number), around, depth + 1)
+            elif isinstance(item, list):
+                self._list(item, (place, number), around, depth + 1)
 
     def _environment(self, value: list[Value], place: Place, around: Around, depth: int) -> None:
         """Most of most objects are variables, whose names are no members: a shorter way through them."""
-        for number, entry in enumerate(value):
-            if number % _OFTEN == _OFTEN - 1:
-                self.check()
+        for number, entry in enumerate(self._often(value) if len(value) > _OFTEN else value):
             if isinstance(entry, dict):
+                text = entry.get("value")
+                if isinstance(text, str) and len(entry) == _PAIR and ":/" not in text:
+                    name = entry.get("name")
+                    if isinstance(name, str) and ":/" not in name:
+                        continue
                 self._variable(entry, (place, number), around, depth)
-            elif isinstance(entry, str) and ":/" in entry:
-                self.texts.append(Text(place, number, entry, around.how, around.quiet))
+            elif isinstance(entry, str):
+                if ":/" in entry:
+                    self.texts.append(Text(place, number, entry, around.how, around.quiet))
             elif isinstance(entry, list):
-                self.walk(entry, (place, number), _NOWHERE, depth + 1)
+                self._list(entry, (place, number), self._nowhere, depth + 1)
 
     def _variable(self, entry: Object, place: Place, around: Around, depth: int) -> None:
-        for key, item in entry.items():
+        self._enter(len(entry), depth)
+        for key, item in self._often(entry.items()) if len(entry) > _OFTEN else entry.items():
             if ":/" in key:
                 self.texts.append(Text(place, key, key, around.how, around.quiet))
             if isinstance(item, str):
                 if ":/" in item:
                     self.texts.append(Text(place, key, item, around.how, around.quiet))
-            elif item and isinstance(item, list | dict):
+            elif item:
                 self.walk(item, (place, key), around, depth + 2)
 
     def _object(self, value: Object, place: Place, around: Around, depth: int) -> None:
-        role_of = self.table.members.role
-        named = around.how in {"field", "annotation"} and not around.quiet
-        lists: list[tuple[str, Role]] = []
-        for number, (key, item) in enumerate(value.items()):
-            if number % _OFTEN == _OFTEN - 1:
-                self.check()
-            if ":/" in key:
-                self.texts.append(Text(place, key, key, around.how, around.quiet))
-            if around.how == "annotation" and key in self.table.ignored_annotations:
+        self._enter(len(value), depth)
+        names = around.names
+        shaped = False
+        for key, item in self._often(value.items()) if len(value) > _OFTEN else value.items():
+            name = names.get(key) or around.name(key, self.table)
+            if name.dull and isinstance(item, str):
+                if ":/" in item:
+                    self.texts.append(Text(place, key, item, around.how, around.quiet))
                 continue
+            shaped = shaped or name.shapes
+            if name.address:
+                self.texts.append(Text(place, key, key, around.how, around.quiet))
             if isinstance(item, str):
-                role = role_of(key) if named else NONE
-                if ":/" in item or role.holds:
-                    self._text(key, role.holds, value, (place, around))
-            elif item and isinstance(item, list | dict):
-                role = role_of(key)
-                if role.lists and isinstance(item, list):
-                    lists.append((key, role))
-                self.walk(item, (place, key), self._under(key, role, around), depth + 1)
-        if lists or ("resources" in value and not around.held):
-            self._shape(value, place, lists, around)
+                self._text(key, name, value, (place, around))
+            elif item and not name.ignored:
+                known = around.below.get(key)
+                below = self._nowhere if name.nowhere else known or around.under(key, name.role)
+                if isinstance(item, dict):
+                    self._object(item, (place, key), below, depth + 1)
+                elif isinstance(item, list):
+                    self._list(item, (place, key), below, depth + 1)
+        if shaped:
+            self._shape(value, place, around)
 
-    def _under(self, key: str, role: Role, around: Around) -> Around:
-        """What is known one member further down; remembered, because most objects repeat themselves."""
-        below = self._known.get((key, around))
-        if below is None:
-            below = self._known[key, around] = _below(key, role, around)
-        return below
-
-    def _shape(self, value: Object, place: Place, lists: list[tuple[str, Role]], around: Around) -> None:
+    def _shape(self, value: Object, place: Place, around: Around) -> None:
         """Say whether an object is a pod, or a container of its own, by the lists it holds."""
+        lists = [
+            (key, name.role)
+            for key, item in value.items()
+            if item and isinstance(item, list)
+            for name in (around.names.get(key) or around.name(key, self.table),)
+            if name.role.lists and not name.ignored
+        ]
+        if not lists and around.held:
+            return
         words: list[str] = []
         environment: list[str] = []
         pod = False
@@ -191,13 +198,15 @@ class Scan:
                 environment.append(key)
         if pod:
             self.pods.append((place, value))
-        asks = not pod and isinstance(value.get("resources"), dict)
-        if (words or environment or asks) and not around.held:
+        runs = not pod and _is_container(value, self.table)
+        if (words or environment or runs) and not around.held:
             self.alone.append((place, value, tuple(words), tuple(environment)))
 
-    def _text(self, key: str, holds: Holds, owner: Object, here: tuple[Place, Around]) -> None:
+    def _text(self, key: str, name: Name, owner: Object, here: tuple[Place, Around]) -> None:
         place, around = here
-        text = str(owner[key])
+        text, holds = str(owner[key]), name.holds
+        if name.ignored:
+            return
         if ":/" in text:
             self.texts.append(Text(place, key, text, around.how, around.quiet))
         if not holds:
@@ -224,18 +233,11 @@ class Scan:
             self.members.append(Member(place, "value", text, holds, near=False, owner=owner))
 
 
-def _below(key: str, role: Role, around: Around) -> Around:
-    """What is known one member further down."""
-    how = _WHERE.get(key, around.how)
-    hint = FAR if role.hint else max(0, around.hint - 1)
-    held = role.lists == "containers" or key == "exec"
-    quiet = around.quiet or role.quiet
-    if (how, hint, held, quiet) == ("field", 0, False, False) and role is NONE:
-        return _NOWHERE
-    return Around(how, hint, quiet, role, held)
-
-
-_NOWHERE = Around()
+def _is_container(value: Object, table: Table) -> bool:
+    """Say whether an object is a container without words and variables, as that of a KServe model may be."""
+    image = value.get("image")
+    runs = any(isinstance(value.get(name), dict) for name in RUNS)
+    return runs or (isinstance(image, str) and table.is_model_image(image))
 
 
 def _is_of_a_pod(items: Value, lists: str, table: Table) -> bool:

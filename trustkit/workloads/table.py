@@ -13,7 +13,7 @@ from importlib import resources
 from typing import cast
 
 from trustkit import strictjson
-from trustkit.artifact.reference import SCHEME
+from trustkit.digest import Digest, digest_of
 from trustkit.errors import FormatError
 from trustkit.workloads.kinds import BYSTANDER, Kind, kind_from
 from trustkit.workloads.roles import Members, members_from
@@ -24,24 +24,34 @@ from trustkit.workloads.rows import (
     Variables,
     accelerators_from,
     commands_of,
+    flag_name,
     flags_from,
+    images_of,
+    mapped,
+    names_of_kinds,
     prefixes_of,
+    short_flags_of,
+    spelled_texts,
     texts_of,
     variables_from,
 )
+from trustkit.workloads.schemes import Schemes
 
 VERSION = "trustkit.dev/workloads/v1"
-_REST = r"[^\s\"'`<>|;&(){}\[\]\\,]*"
 
 
 @dataclass(frozen=True, eq=False)  # compared and cached by identity: there is one per document
-class Table:
-    """How models are named; see the comments in ``table.v1.yaml`` for each member."""
+class Table(Schemes):
+    """How models are named; see the comments in ``table.v1.yaml`` for each member.
 
+    Attributes:
+        digest: Of the whole document, with what was added to it: two tables of one digest read alike.
+        exempts: What was added that takes something out of judgement, for people.
+    """
+
+    digest: Digest
     kinds: dict[str, Kind]
     members: Members
-    anywhere: tuple[tuple[str, str], ...]
-    storage: tuple[tuple[str, str], ...]
     weights: tuple[str, ...]
     archives: tuple[str, ...]
     value_flags: frozenset[str]
@@ -73,20 +83,7 @@ class Table:
     reserved_prefix: str
     user_annotations: frozenset[str]
     ignored_annotations: frozenset[str]
-
-    @functools.cached_property
-    def anywhere_pattern(self) -> re.Pattern[str]:
-        """Finds what is a model wherever it stands; linear, no nested repetition."""
-        ours = re.escape(SCHEME)
-        others = "|".join(re.escape(prefix) for prefix, _ in self.anywhere if prefix != SCHEME)
-        # Our own scheme counts even glued to other text; for the rest "mypvc://" is another scheme than "pvc://".
-        return re.compile(rf"(?:{ours}|(?<![A-Za-z0-9_.+/-])(?:{others})){_REST}", re.IGNORECASE)
-
-    @functools.cached_property
-    def storage_pattern(self) -> re.Pattern[str]:
-        """Finds addresses of storage, which are models only where a model is expected."""
-        prefixes = "|".join(re.escape(prefix) for prefix, _ in self.storage)
-        return re.compile(rf"(?<![A-Za-z0-9_.+/-])(?:{prefixes}){_REST}", re.IGNORECASE)
+    exempts: tuple[str, ...] = ()
 
     @functools.cached_property
     def weights_pattern(self) -> re.Pattern[str]:
@@ -113,6 +110,11 @@ class Table:
         return self.carriers | self.harmless_volumes | {"image", "csi"}
 
     @functools.cached_property
+    def models_servers(self) -> frozenset[str]:
+        """Programs that serve models: not those that only fetch them."""
+        return self.servers - self.tools
+
+    @functools.cached_property
     def model_flags(self) -> frozenset[str]:
         """Every flag whose value can name a model."""
         return self.value_flags | self.pair_flags | self.json_flags
@@ -135,29 +137,22 @@ class Table:
             rf"\b(?:{calls})\(\s{{0,8}}(?:[a-z_]{{1,40}}\s{{0,8}}=\s{{0,8}})?[\"']([^\"']{{1,512}})[\"']"
         )
 
+    @functools.cached_property
+    def telling_variables(self) -> tuple[frozenset[str], tuple[str, ...]]:
+        """Names, and endings of names, of variables that say something of models or devices."""
+        rows = self.variables
+        return rows.value | rows.json, rows.suffixes + rows.likely + self.accelerators.variables
+
+    @functools.cached_property
+    def telling_tails(self) -> tuple[int, frozenset[str]]:
+        """How many letters at the end of a name show that none of those endings fits, and those that may."""
+        _, endings = self.telling_variables
+        width = min(map(len, endings))
+        return -width, frozenset(ending[-width:] for ending in endings)
+
     def is_model_image(self, image: str) -> bool:
         """Say whether an image carries weights, by its name."""
         return any(part in image for part in self.model_images)
-
-    def scheme_of(self, text: str) -> str | None:
-        """Return the scheme a text starts with, or None."""
-        start = self._scheme_pattern.match(text[:64].lower())
-        return None if start is None else self._schemes[start[0]]
-
-    def is_bare(self, text: str) -> bool:
-        """Say whether a text is a prefix and nothing behind it, as lists of what is supported hold it."""
-        return text.lower() in self._schemes
-
-    @functools.cached_property
-    def _schemes(self) -> dict[str, str]:
-        return dict(self.storage) | dict(self.anywhere)
-
-    @functools.cached_property
-    def _scheme_pattern(self) -> re.Pattern[str]:
-        """Finds the longest prefix that a text starts with."""
-        return re.compile(
-            "|".join(re.escape(prefix) for prefix in sorted(self._schemes, key=len, reverse=True))
-        )
 
 
 _PARTS = ("schemes", "flags", "environment", "volumes", "members")
@@ -187,35 +182,35 @@ def table_from(document: strictjson.Value) -> Table:
     if top.take("version", str) != VERSION:
         raise FormatError("bad-table", f"the workload table must have version {VERSION}")
     parts = [strictjson.Fields(top.take(name, dict), name) for name in _PARTS]
-    table = _table(top, parts)
+    table = _table(top, parts, digest_of(strictjson.to_bytes(document)))
     for fields in (*parts, top):
         fields.done()
     return table
 
 
-def _table(top: strictjson.Fields, parts: list[strictjson.Fields]) -> Table:
+def _table(top: strictjson.Fields, parts: list[strictjson.Fields], digest: Digest) -> Table:
     schemes, flags, environment, volumes, members = parts
     return Table(
-        kinds=dict.fromkeys(texts_of(top, "bystanders"), BYSTANDER)
-        | {name: kind_from(row) for name, row in top.take("kinds", dict).items()},
+        digest=digest,
+        kinds=_kinds(top),
         members=_members(members, flags, environment),
-        anywhere=prefixes_of(schemes.take("anywhere", dict)),
-        storage=prefixes_of(schemes.take("model", dict)),
-        weights=tuple(texts_of(top, "weights")),
-        archives=tuple(texts_of(top, "archives")),
-        value_flags=frozenset(texts_of(flags, "value")),
-        pair_flags=frozenset(texts_of(flags, "pairs")),
-        json_flags=frozenset(texts_of(flags, "json")),
-        json_members=frozenset(texts_of(top, "json_members")),
-        short_flags={program: frozenset(names) for program, names in top.take("short_flags", dict).items()},
+        anywhere=prefixes_of(schemes, "anywhere", mark=":/"),
+        storage=prefixes_of(schemes, "model", mark=""),
+        weights=tuple(spelled_texts(top, "weights", str.lower)),
+        archives=tuple(spelled_texts(top, "archives", str.lower)),
+        value_flags=frozenset(spelled_texts(flags, "value", flag_name)),
+        pair_flags=frozenset(spelled_texts(flags, "pairs", flag_name)),
+        json_flags=frozenset(spelled_texts(flags, "json", flag_name)),
+        json_members=frozenset(spelled_texts(top, "json_members", str.lower)),
+        short_flags=_short_flags(top),
         commands=commands_of(top.take("commands", list)),
         downloaders=frozenset(texts_of(top, "downloaders")),
-        hints=tuple(texts_of(top, "hints")),
+        hints=tuple(spelled_texts(top, "hints", str.lower)),
         code_calls=tuple(texts_of(top, "code_calls")),
-        images=tuple((row["part"], tuple(row["program"])) for row in top.take("images", list)),
+        images=images_of(top.take("images", list)),
         servers=frozenset(texts_of(top, "servers")),
         tools=frozenset(texts_of(top, "tools")),
-        image_helpers=frozenset(texts_of(top, "image_helpers")),
+        image_helpers=frozenset(spelled_texts(top, "image_helpers", str.lower)),
         flags=flags_from(flags),
         remotes=frozenset(texts_of(top, "remotes")),
         initializers=frozenset(texts_of(top, "initializers")),
@@ -227,7 +222,7 @@ def _table(top: strictjson.Fields, parts: list[strictjson.Fields]) -> Table:
         harmless_host_paths=tuple(texts_of(volumes, "harmless_host_paths")),
         harmless_host_types=frozenset(texts_of(volumes, "harmless_host_types")),
         reference_attributes=frozenset(texts_of(volumes, "reference_attributes")),
-        bucket_attributes=cast("dict[str, str]", volumes.take("bucket_attributes", dict)),
+        bucket_attributes=mapped(volumes, "bucket_attributes"),
         accelerators=accelerators_from(top),
         reserved_prefix=top.take("reserved_prefix", str),
         user_annotations=frozenset(texts_of(top, "user_annotations")),
@@ -235,10 +230,24 @@ def _table(top: strictjson.Fields, parts: list[strictjson.Fields]) -> Table:
     )
 
 
+def _kinds(top: strictjson.Fields) -> dict[str, Kind]:
+    rows = top.take("kinds", dict)
+    bystanders = names_of_kinds(texts_of(top, "bystanders"))
+    both = min(rows.keys() & bystanders, default=None)
+    if both is not None:
+        raise FormatError("bad-table", f"{both[:64]!r} is in kinds, and so is no bystander; leave one out")
+    kinds = dict.fromkeys(bystanders, BYSTANDER)
+    return kinds | {name: kind_from(rows[name]) for name in names_of_kinds([*rows])}
+
+
+def _short_flags(top: strictjson.Fields) -> dict[str, frozenset[str]]:
+    programs = top.take("short_flags", dict)
+    return short_flags_of(strictjson.Fields(programs, "short_flags"), [*programs])
+
+
 def _members(members: strictjson.Fields, flags: strictjson.Fields, environment: strictjson.Fields) -> Members:
     return members_from(
         members,
-        texts=texts_of,
         flags=texts_of(flags, "value"),
         variables=texts_of(environment, "value"),
         endings=texts_of(environment, "suffixes"),

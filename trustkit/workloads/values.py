@@ -7,7 +7,7 @@ business. All texts in here come from the object and are untrusted.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Confidence = Literal["certain", "likely", "possible"]
 How = Literal["argument", "environment", "volume", "image", "annotation", "field", "sidecar"]
@@ -27,8 +27,7 @@ CONTAINER_LISTS = ("initContainers", "containers", "ephemeralContainers")
 """Every list of containers a pod has; a new one must be added here (CVE-2023-2727 class)."""
 
 
-@dataclass(frozen=True, slots=True)
-class ModelReference:
+class ModelReference(NamedTuple):
     """One place of an object that names a model.
 
     Attributes:

@@ -39,10 +39,10 @@ def read_volumes(spec: Object, path: str, notes: Notes, *, ours: frozenset[str])
 
 
 def read_sources(untrusted: Value, path: str, notes: Notes) -> None:
-    """Note what a persistent volume brings in: its spec names its kind beside other members.
+    """Note what one volume brings in whose kind is named beside other members, as a persistent volume's is.
 
     Args:
-        untrusted: The spec.
+        untrusted: What holds it.
         path: Where it lies.
         notes: Where to write.
     """
@@ -60,7 +60,7 @@ def _read_volume(kind: str, source: Value, place: str, notes: Notes) -> None:
         _image(fields, place, notes)
     elif kind == "csi":
         _csi(fields, place, notes)
-    elif kind == "hostPath":
+    elif kind in {"hostPath", "local"}:
         _host_path(fields, place, notes)
     elif kind == "persistentVolumeClaim":
         _carrier(_text(fields, "claimName"), "pvc", f"{place}.claimName", notes)

@@ -79,6 +79,7 @@ class World:
         self.alarms = []
         self.seen = []
         self.strict = False
+        self.reading = None
         self.plan = Plan(
             _sidecar(),
             (StoreConfig(HOST, "spiffe://demo.test/store"),),
@@ -113,6 +114,7 @@ class World:
             room=self.room(),
             plan=self.plan,
             rules=self.rules,
+            reading=self.reading,
             strict_volumes=self.strict,
             alarm=self.alarms.append,
             record=lambda review, verdict: self.recorded.append((review, verdict)),

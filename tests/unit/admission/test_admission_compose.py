@@ -21,6 +21,7 @@ from trustkit.deciding.wasm import packaged_bundle
 from trustkit.digest import digest_of
 from trustkit.errors import TrustkitError
 from trustkit.spiffe.authority import Authority
+from trustkit.workloads.table import default_table
 
 CLOCKS = Clocks(monotonic=time.monotonic, now=time.time)
 
@@ -134,6 +135,8 @@ def test_the_summary_says_what_is_trusted(webhook):
         "spiffe_id": "spiffe://demo.test/webhook",
         "policy_digest": str(webhook.estate.policy.digest),
         "rules_digest": str(digest_of(packaged_bundle())),
+        "table_digest": str(default_table().digest),
+        "bases_digest": "",
         "trust_bundle_digest": str(digest_of(webhook.estate.trust_bundle.read_bytes())),
     }
 
@@ -316,6 +319,8 @@ def test_decisions_are_recorded_before_they_are_answered(webhook, judge, tools, 
         "violation_count": 0,
         "policy_digest": str(webhook.estate.policy.digest),
         "rules_digest": str(digest_of(packaged_bundle())),
+        "table_digest": str(default_table().digest),
+        "bases_digest": "",
     }
     assert (denied["allowed"], [v["code"] for v in denied["violations"]]) == (False, ["unsupported-scheme"])
 

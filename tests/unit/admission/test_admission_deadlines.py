@@ -64,7 +64,7 @@ class Case:
         return pod
 
     def altered(self, pod, check):
-        altered(pod, self.proven, self.world.plan, check=check)
+        altered(pod, self.proven, self.world.plan, table=default_table(), check=check)
 
     def exposed(self, pod, check):
         injections = [injection_for(proof, 0, self.world.plan) for proof in self.proven.values()]
@@ -74,7 +74,7 @@ class Case:
         borrowed(pod["spec"], lent_by(self.world.plan.sidecar.volumes), check=check)
 
     def patch_for(self, pod, check):
-        patch_for(pod, self.proven, self.world.plan, check=check)
+        patch_for(pod, self.proven, self.world.plan, table=default_table(), check=check)
 
     def containers_of(self, pod, check):
         containers_of(pod["spec"], "spec", Notes(default_table(), check=check))
@@ -93,7 +93,7 @@ LOOKS = {
     "patch_for": 80,
     "containers_of": 3,
     "check_crowd": 1,
-    "references": 80,
+    "references": 9,
 }
 """Looks at the clock for each container more, at least; counting alone is so fast that it needs fewer."""
 NAMES = list(LOOKS)
@@ -141,7 +141,8 @@ def test_one_string_may_name_thousands_of_models(case, name):
         return case.tools.pod("--model", " ".join([case.reference] * times))
 
     assert looks(case, name, pod(2000)) - looks(case, name, pod(2)) >= 1998
-    [replaced, *_] = patch_for(pod(2000), case.proven, case.world.plan, check=lambda: None)
+    table = default_table()
+    [replaced, *_] = patch_for(pod(2000), case.proven, case.world.plan, table=table, check=lambda: None)
     injection = injection_for(case.proven[case.reference], 0, case.world.plan)
     assert replaced["value"] == " ".join([injection.local_path] * 2000)
 
@@ -155,7 +156,7 @@ def test_a_review_whose_deadline_ends_anywhere_is_denied_and_never_late(case, ho
     for end in range(0, clock.looks, 7):
         until = Clock()
         verdict = judge.judge(review(pod), hook, Deadline(float(end), until))
-        assert [violation.code for violation in verdict.violations] == ["deadline"]
+        assert [violation.code for violation in verdict.violations][-1] == "deadline"  # behind a refusal
         assert until.at <= end + 1
 
 

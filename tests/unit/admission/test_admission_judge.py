@@ -6,7 +6,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from trustkit.errors import DeniedError
+from trustkit.deciding.decision import Decision, Violation
+from trustkit.digest import digest_of
+from trustkit.errors import DeniedError, FormatError, LimitError, UnavailableError
+from trustkit.programs.deadline import Deadline
 
 SIDECAR = "trustkit-sidecar-"
 
@@ -405,9 +408,66 @@ def test_whatever_the_rules_raise_is_a_denial_that_quotes_nothing(world, tools, 
     assert "secret" not in verdict.message
 
 
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (UnavailableError("no-decision", "late"), 5),
+        (LimitError("too-many-references", "too many"), 4),
+        (FormatError("bad-field", "no object"), 3),
+        (DeniedError("no-decision", "undefined"), 1),
+        (RuntimeError("a bug"), 70),
+    ],
+)
+def test_a_denial_keeps_the_class_of_what_went_wrong(world, tools, error, status):
+    world.rules = failing(error)
+    assert world.ask(tools.pod("--model", world.publish("acme/llm/1"))).denied_with == status
+
+
+def test_rules_that_were_late_could_not_tell_unless_we_object_ourselves(world, tools):
+    reasons = (Violation("no-decision", "late"),)
+    world.rules = lambda facts: Decision(False, reasons, digest_of(b"rules"), unavailable=True)
+    pod = tools.pod("--model", world.publish("acme/llm/1"))
+    assert world.ask(pod).denied_with == 5
+    assert world.ask(pod, "validate").denied_with == 1  # the reference still stands there
+    world.rules = lambda facts: Decision(False, reasons, digest_of(b"rules"))
+    assert world.ask(pod).denied_with == 1
+
+
+def late_after_the_rules(world, rules):
+    """Run a deadline out while the rules are asked, and return what is said of two models."""
+    at = [0.0]
+
+    def slow(facts):
+        at[0] = 99.0
+        return rules(facts)
+
+    world.rules = slow
+    return lambda pod: world.judge().judge(world.review(pod), "mutate", Deadline(5.0, lambda: at[0]))
+
+
+def test_a_refusal_is_not_hidden_by_a_deadline_that_ends_behind_it(world, tools):
+    stranger = world.publish("acme/bad/1", signer=world.stranger)
+    verdict = late_after_the_rules(world, world.rules)(tools.pod("--model", stranger))
+    assert (verdict.allowed, codes(verdict), verdict.denied_with) == (False, ["wrong-signer", "deadline"], 1)
+
+
+def test_a_deadline_that_ends_behind_what_could_not_be_told_can_be_tried_again(world, tools):
+    reference = world.publish("acme/llm/1")
+    world.store.broken = tools.unavailable("connect-failed", "no answer")
+    verdict = late_after_the_rules(world, world.rules)(tools.pod("--model", reference))
+    assert (codes(verdict), verdict.denied_with) == (["store-unreachable", "deadline"], 5)
+
+
+def test_a_refused_model_is_not_hidden_by_rules_that_were_late(world, tools):
+    reasons = (Violation("no-decision", "late"),)
+    world.rules = lambda facts: Decision(False, reasons, digest_of(b"rules"), unavailable=True)
+    stranger = world.publish("acme/bad/1", signer=world.stranger)
+    assert world.ask(tools.pod("--model", stranger)).denied_with == 1
+
+
 def test_rules_that_allow_everything_still_cannot_admit_an_unproven_reference(world, tools):
     class Generous:
-        allowed, violations, rules_digest = True, (), "none"
+        allowed, violations, rules_digest, unavailable = True, (), "none", False
 
     world.rules = lambda facts: Generous
     pod = tag(world, tools)
@@ -418,7 +478,7 @@ def test_rules_that_allow_everything_still_cannot_admit_an_unproven_reference(wo
 @pytest.mark.parametrize("allowed", ["true", 1, [True], None])
 def test_only_true_is_true(world, tools, allowed):
     class Odd:
-        violations, rules_digest = (), "none"
+        violations, rules_digest, unavailable = (), "none", False
 
     Odd.allowed = allowed
     world.rules = lambda facts: Odd
@@ -427,7 +487,7 @@ def test_only_true_is_true(world, tools, allowed):
 
 def test_rules_that_say_no_without_a_reason_are_obeyed(world, tools):
     class Silent:
-        allowed, violations, rules_digest = False, (), "none"
+        allowed, violations, rules_digest, unavailable = False, (), "none", False
 
     world.rules = lambda facts: Silent
     assert codes(world.ask(tools.pod())) == ["denied"]

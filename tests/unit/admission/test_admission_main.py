@@ -238,6 +238,60 @@ def test_a_denial_is_said_to_people_line_by_line(webhook, tools, model):
     )
 
 
+@pytest.fixture
+def closed_port():
+    """An address where nobody answers, and nobody can: the port is held, and not listened on."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield f"127.0.0.1:{held.getsockname()[1]}"
+
+
+def decided(webhook, review, **members):
+    words = ("decide", "--config", webhook.config(**members), "--review", review, "--json")
+    done = webhook.run(*words)
+    answer = json.loads(done.stdout)
+    assert (answer["ok"], answer["evidence"]["review"]["response"]["allowed"]) == (False, False)
+    return done.returncode, answer
+
+
+def test_a_store_that_is_down_is_a_denial_that_could_not_tell(webhook, tools, model, closed_port):
+    stores = [{"host": closed_port, "spiffe_id": "spiffe://demo.test/store"}]
+    pod = tools.pod("--model", webhook.reference(model).replace(webhook.store, closed_port))
+    review = written(webhook, tools.review(pod))
+    done = webhook.run("decide", "--config", webhook.config(stores=stores), "--review", review)
+    assert (done.returncode, done.stderr) == (5, "")
+    assert "[store-unreachable]" in done.stdout
+    status, answer = decided(webhook, review, stores=stores)
+    assert (status, answer["code"]) == (5, "store-unreachable")
+
+
+def test_what_was_refused_outweighs_a_store_that_is_down(webhook, tools, model, closed_port):
+    stores = [
+        {"host": host, "spiffe_id": "spiffe://demo.test/store"} for host in (closed_port, webhook.store)
+    ]
+    down = webhook.reference(model).replace(webhook.store, closed_port)
+    refused = f"trust://{webhook.store}/acme/tiny-llm/1@sha256:{'0' * 64}"
+    review = written(webhook, tools.review(tools.pod("--model", down, "--draft", refused)))
+    status, answer = decided(webhook, review, stores=stores)
+    message = answer["evidence"]["review"]["response"]["status"]["message"]
+    assert status == 1
+    assert "[store-unreachable]" in message
+    assert "[digest-mismatch]" in message
+
+
+def test_a_deadline_that_passes_could_not_tell(webhook, tools, model):
+    pod = tools.pod("--model", webhook.reference(model))
+    status, answer = decided(webhook, written(webhook, tools.review(pod)), deadline_seconds=1e-9)
+    assert (status, answer["code"]) == (5, "deadline")
+
+
+def test_a_cap_that_an_object_exceeds_keeps_its_class(webhook, tools):
+    pod = tools.pod("run")
+    pod["spec"]["containers"] *= 257
+    status, answer = decided(webhook, written(webhook, tools.review(pod)))
+    assert (status, answer["code"]) == (4, "too-many-containers")
+
+
 @pytest.mark.parametrize(
     ("body", "status", "code"),
     [

@@ -25,7 +25,9 @@ class Counter:
         self.record = path.parent / "record.jsonl"
         self.config = load(path.read_bytes(), base=path.parent, environ={})
         self.alarms = []
-        self.composed = compose(self.config, clock=time.time, alarm=self.alarms.append)
+        self.composed = compose(
+            self.config, clock=time.time, monotonic=time.monotonic, alarm=self.alarms.append
+        )
         self.broker = self.composed.broker
         self.opener, self.ephemeral_key = ephemeral_opener()
         self.peer = SpiffeID("demo.test", "/sidecar")

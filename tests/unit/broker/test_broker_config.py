@@ -12,10 +12,13 @@ from hypothesis import strategies as st
 from trustkit.broker.config import BODY_BUDGET_BYTES, MAX_GRANTS, MAX_NAMES, OpenerConfig, check_grants, load
 from trustkit.errors import UsageError
 from trustkit.programs.settings import MAX_BYTES
+from trustkit.sealing.awskms import KmsKey
 from trustkit.signing.key import generate_key
 from trustkit.spiffe.names import SpiffeID
 from trustkit.verifying.policy import policy_from_keys
 
+ARN = "arn:aws:kms:eu-west-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef"
+KMS = f"awskms:///{ARN}"
 GRANT = {
     "spiffe_id": "spiffe://demo.test/sidecar",
     "lines": ["acme/tiny-llm"],
@@ -58,6 +61,17 @@ def test_defaults_and_paths_relative_to_the_file():
     assert config.grants[0].spiffe_id == SpiffeID("demo.test", "/sidecar")
     assert config.limits.body_max_bytes == 64 * 1024 * 1024
     assert (config.limits.workers, config.limits.queue) == (4, 12)
+
+
+def test_an_opener_may_be_a_key_in_a_service():
+    config = loaded(
+        {**GOOD, "openers": [{"file": "kek.pem"}, {"kms": KMS}, {"kms": f"awskms://kms.test/{ARN}"}]}
+    )
+    assert config.openers == (
+        OpenerConfig(Path("/etc/x/kek.pem"), None),
+        KmsKey(ARN, "eu-west-1"),
+        KmsKey(ARN, "eu-west-1", "kms.test"),
+    )
 
 
 def test_every_limit_can_be_set_and_rules_named():
@@ -129,7 +143,20 @@ def limit(**members):
         (opener(file=""), "config.openers[0].file must be a non-empty text"),
         (opener(file="a\0b"), "config.openers[0].file must be a non-empty text"),
         (opener(file="a", passphrase_file=""), "config.openers[0].passphrase_file"),
-        (opener(passphrase_file="x"), "config.openers[0] lacks 'file'"),
+        (
+            opener(passphrase_file="x"),
+            "config.openers[0] needs file, a private key, or kms, a key in AWS KMS",
+        ),
+        (opener(), "config.openers[0] needs file, a private key, or kms, a key in AWS KMS"),
+        (opener(kms=KMS, file="a"), "config.openers[0] needs file or kms, not both"),
+        (opener(kms=KMS, passphrase_file="a"), "config.openers[0] needs file or kms, not both"),
+        (opener(kms=7), "config.openers[0].kms must be a string"),
+        (opener(kms="kek.pem"), "config.openers[0].kms: name the key as awskms:///arn:aws:kms:"),
+        (
+            opener(kms="awskms:///alias/models"),
+            "config.openers[0].kms: name the key as awskms:///arn:aws:kms:",
+        ),
+        (opener(file=KMS, passphrase=""), "did you mean 'passphrase_file'?"),
         ({**GOOD, "grants": [GRANT] * (MAX_GRANTS + 1)}, "config.grants needs 0 to 1000 entries"),
         (grant(spiffe_id=...), "config.grants[0] lacks 'spiffe_id'"),
         (grant(spiffe_id="spiffe://demo.test"), "config.grants[0]: "),

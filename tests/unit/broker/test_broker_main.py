@@ -176,7 +176,7 @@ def test_version_and_help(capsys):
     for words, said in (
         (["--version"], f"trustkit-broker {__version__}"),
         (["--help"], "check-config"),
-        (["serve", "--help"], "Answer POST /v1/release over mutual TLS until SIGTERM."),
+        (["serve", "--help"], "Answer POST /v1/release over mutual TLS 1.3 until SIGTERM."),
     ):
         with pytest.raises(SystemExit) as caught:
             main(words, {})

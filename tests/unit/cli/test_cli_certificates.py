@@ -76,8 +76,47 @@ def test_the_identity_is_the_one_that_was_named_or_one_of_several(cli, sign, sig
     ran = cli(*verify, "--identity", "email:other@example.com")
     assert (ran.status, ran.code) == (1, "identity-mismatch")
     assert cli(*verify, "--identity", "email:other@example.com", "--identity", "cn:ml").status == 0
-    ran = cli(*verify, "--identity", "ml@example.com")
-    assert (ran.status, ran.code) == (2, "bad-identity")
+    for untrusted in ("ml@example.com", "mail:", "email:", "email:a\nb"):
+        ran = cli(*verify, "--identity", "cn:ml", "--identity", untrusted)
+        assert (ran.status, ran.code) == (2, "bad-identity")
+        assert ran.err.startswith(f"trustkit: --identity: {untrusted!r} is no identity; write uri:, dns:")
+
+
+def test_roots_without_an_identity_believe_anybody_and_say_so(cli, sign, signing, plain):
+    sign()
+    verify = ("verify", plain, "--ca", signing / "roots.pem")
+    said = "--ca without --identity believes whoever its roots certified, here 'email:ml@example.com'; "
+    said += "add --identity with the name that you expect"
+    ran = cli(*verify)
+    assert (ran.status, ran.err) == (0, f"trustkit: warning: {said}\n")
+    assert cli(*verify, "--json").document["warnings"] == [said]
+    assert cli(*verify, "--quiet").err == ""
+    named = cli(*verify, "--identity", "cn:ml", "--json")
+    assert (named.err, named.document["warnings"]) == ("", [])
+
+
+def test_roots_without_an_identity_may_believe_somebody_without_a_name(cli, forger, plain, tmp_path):
+    root = forger.Issuer(NOW, name="root", uris=())
+    leaf, key = root.leaf(uris=(), subject=None, extended=None)
+    for name, raw in {"root": root.pem, "key": forger.key_pem(key), "crt": forger.pem(leaf)}.items():
+        (tmp_path / name).write_bytes(raw)
+    assert cli("sign", plain, "--key", tmp_path / "key", "--certificate", tmp_path / "crt").status == 0
+    ran = cli("verify", plain, "--ca", tmp_path / "root")
+    assert ran.status == 0
+    assert "certified, here somebody whom his certificate does not name; add --identity" in ran.err
+
+
+def test_a_policy_that_leaves_identities_out_means_it(cli, sign, signing, plain, tmp_path):
+    """`trustkit policy check` says so; a warning at every run would be read by nobody."""
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(
+        "apiVersion: trustkit.dev/v1alpha1\nkind: VerificationPolicy\nmetadata: {name: ours}\nspec:\n"
+        "  authorities:\n"
+        f"  - {{name: ml, roles: [author], certificate: {{roots: {{file: {signing / 'roots.pem'}}}}}}}\n"
+    )
+    sign()
+    ran = cli("verify", plain, "--policy", policy)
+    assert (ran.status, ran.err) == (0, "")
 
 
 @pytest.mark.parametrize(

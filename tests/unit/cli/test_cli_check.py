@@ -9,6 +9,8 @@ import jsonschema
 import pytest
 
 from trustkit.cli import manifests
+from trustkit.digest import digest_of
+from trustkit.workloads.extension import extended_table
 
 POD = """\
 apiVersion: v1
@@ -200,6 +202,26 @@ def test_a_lockfile_and_a_table_are_read(cli, deploy):
         "version: trustkit.dev/workloads/v1\nbystanders: [a.example/Unheard]", encoding="utf-8"
     )
     assert cli("check", deploy / "b.yaml", "--table", deploy / "table").status == 0
+
+
+def test_bases_and_rows_that_the_webhook_takes_are_taken_and_named(cli, tmp_path):
+    for name, text in {
+        "service.yaml": "{apiVersion: serving.kserve.io/v1, kind: LLMInferenceService, "
+        "metadata: {name: x, namespace: team}, spec: {baseRefs: [{name: shared}]}}",
+        "bases.yaml": "{apiVersion: serving.kserve.io/v1, kind: LLMInferenceServiceConfig, "
+        "metadata: {name: shared}, spec: {model: {uri: 'trust://store/tiny@sha256:" + "a" * 64 + "'}}}",
+        "table.yaml": "version: trustkit.dev/workloads/v1\nweights: [.brain]\n",
+    }.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    ran = cli("check", tmp_path / "service.yaml", "--json")
+    assert (ran.status, ran.document["evidence"]["codes"]) == (1, ["unresolved-model"])
+    words = ("--bases", tmp_path / "bases.yaml", "--table", tmp_path / "table.yaml", "--json")
+    ran = cli("check", tmp_path / "service.yaml", *words)
+    assert ran.status == 0
+    assert ran.document["bases_digest"] == str(digest_of((tmp_path / "bases.yaml").read_bytes()))
+    assert ran.document["table_digest"] == str(extended_table((tmp_path / "table.yaml").read_bytes()).digest)
+    (tmp_path / "bases.yaml").write_text("kind: Pod", encoding="utf-8")
+    assert cli("check", tmp_path / "service.yaml", *words).code == "bad-bases"
 
 
 def test_a_code_that_is_accepted_is_listed_and_refuses_nothing(cli, deploy):

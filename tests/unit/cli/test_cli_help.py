@@ -70,6 +70,12 @@ def test_every_verb_says_what_it_does_how_and_how_it_ends(cli, name):
     assert max(map(len, ran.out.splitlines())) <= 100
 
 
+@pytest.mark.parametrize("name", ["sign", "verify"])
+@pytest.mark.parametrize("store", ["s3", "gs"])
+def test_each_store_that_is_read_has_an_example(cli, name, store):
+    assert f"\n  trustkit {name} {store}://bucket/model --" in cli(name, "--help").out.split("examples:")[1]
+
+
 @pytest.mark.parametrize("name", VERBS)
 def test_help_answers_whatever_else_is_wrong(cli, name):
     ran = cli(*name.split(), "--nonsense", "-h", "--key", "--key")

@@ -91,6 +91,11 @@ def commands(world, model, sealed, tmp_path):
     )
     lock.write_text('{"version": "trustkit.dev/lock/v1", "models": []}', encoding="ascii")
     table.write_text("version: trustkit.dev/workloads/v1", encoding="ascii")
+    bases = tmp_path / "bases.yaml"
+    bases.write_text(
+        "{apiVersion: serving.kserve.io/v1, kind: LLMInferenceServiceConfig, metadata: {name: a}, spec: {}}",
+        encoding="ascii",
+    )
     signing = {
         "path": model,
         "--key": world.locked,
@@ -148,7 +153,7 @@ def commands(world, model, sealed, tmp_path):
         "key generate": {"--output": tmp_path / "out", "--passphrase-file": world.passphrase},
         "key public": {"file": world.locked, "--passphrase-file": world.passphrase},
         "policy check": {"file": world.policy},
-        "check": {"path": manifest, "--lock": lock, "--table": table},
+        "check": {"path": manifest, "--lock": lock, "--table": table, "--bases": bases},
         "pin": {
             "path": named,
             "--from": f"trust://store/tiny={sealed}",
@@ -156,6 +161,7 @@ def commands(world, model, sealed, tmp_path):
             "--publisher-key": world.public(world.publisher),
             "--lock": tmp_path / "new.lock",
             "--table": table,
+            "--bases": bases,
         },
     }
 

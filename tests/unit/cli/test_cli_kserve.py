@@ -93,6 +93,15 @@ def test_plaintext_is_not_passed_through(cli, world, shared, folder, tmp_path):
     assert (ran.status, ran.code) == (1, "not-encrypted")
 
 
+def test_a_file_that_is_missing_is_evidence(cli, world, shared, folder, tmp_path):
+    """As `verify` has it: nobody could answer later, so to try again helps nobody."""
+    (folder / "weights.bin.jwe").unlink()
+    ran = cli(*opening(world, shared, folder, tmp_path / "opened"))
+    assert (ran.status, ran.code) == (1, "file-missing")
+    assert f"'weights.bin' is signed but missing in '{folder}'" in ran.err
+    assert not (tmp_path / "opened").exists()
+
+
 def test_sealing_that_is_refused(cli, world, shared, model, tmp_path):
     words = list(sealing(world, shared, tmp_path / "sealed"))
     words[2] = model

@@ -1,5 +1,9 @@
 """Sealing and opening from the command line."""
 
+import os
+import socket
+from contextlib import closing
+
 import pytest
 
 
@@ -25,6 +29,31 @@ def test_what_was_sealed_opens(cli, world, sealed, tmp_path):
     for label in ("author  ", "publisher  ", "manifest digest", "root digest", "3 files, 16.4 kB"):
         assert label in ran.out
     assert contents(tmp_path / "opened") == contents(world.model, without={"model.sig"})
+
+
+def test_a_blob_that_is_missing_is_evidence(cli, world, sealed, tmp_path):
+    """As `verify` has it: nobody could answer later, so to try again helps nobody."""
+    blob = min((sealed / "blobs").iterdir())
+    blob.unlink()
+    document = cli(*opening(world, sealed, tmp_path / "opened", "--json")).document
+    assert (document["code"], document["evidence"]) == ("file-missing", {"missing": [f"blobs/{blob.name}"]})
+    ran = cli(*opening(world, sealed, tmp_path / "opened"))
+    assert (ran.status, ran.code) == (1, "file-missing")
+    assert not (tmp_path / "opened").exists()
+    blob.mkdir()
+    assert cli(*opening(world, sealed, tmp_path / "opened")).code == "special-file"
+
+
+def test_a_blob_that_cannot_be_read_is_none(cli, world, sealed, tmp_path):
+    """It is there, and nobody can tell what is in it: a socket, which the system opens for nobody."""
+    blob = min((sealed / "blobs").iterdir())
+    blob.unlink()
+    folder = os.open(blob.parent, os.O_RDONLY | os.O_DIRECTORY)
+    with closing(socket.socket(socket.AF_UNIX)) as unix:
+        unix.bind(f"/proc/self/fd/{folder}/{blob.name}")  # the whole path is too long for a socket
+        os.close(folder)
+        ran = cli(*opening(world, sealed, tmp_path / "opened"))
+    assert (ran.status, ran.code) == (5, "unreadable")
 
 
 def test_what_programs_are_told(cli, world, tmp_path, seal_words):

@@ -63,7 +63,7 @@ def test_what_verifying_says(cli, world):
 def test_what_verifying_tells_programs(cli, world):
     document = cli(*trusting(world, world.model, "--json")).document
     assert document["bundle"] == str(world.model / "model.sig")
-    assert (document["files"], document["bytes"]) == (3, 16388)
+    assert (document["files"], document["files_signed"], document["bytes"]) == (3, 3, 16388)
     assert document["signers"] == [document["signer"]]
     for name in ("manifest_digest", "root_digest", "bundle_digest", "policy_digest"):
         assert document[name].startswith("sha256:")
@@ -144,11 +144,19 @@ def test_only_some_files_and_which_not(cli, world, model):
     (model / "config.json").write_text("changed")
     assert cli(*trusting(world, model)).code == "digest-mismatch"
     ran = cli(*trusting(world, model, "--only", "*.bin"))
+    assert ran.out.startswith(f"trusted: {model}, but only 1 of 3 files compared\n")
+    assert "  1 of 3 files, 16.4 kB\n" in ran.out
     assert "config.json, nested/tokenizer.json (left out by --only)" in ran.out
     document = cli(*trusting(world, model, "--only", "*.bin", "--only", "nested/*", "--json")).document
-    assert (document["files"], document["skipped"]) == (2, ["config.json"])
+    assert (document["files"], document["files_signed"], document["skipped"]) == (2, 3, ["config.json"])
+    assert document["message"] == f"trusted: {model}, but only 2 of 3 files compared"
     ran = cli(*trusting(world, model, "--only", "nothing"))
     assert (ran.status, ran.code) == (2, "nothing-selected")
+
+
+def test_only_that_leaves_nothing_out_is_a_verify_of_the_whole(cli, world):
+    whole, all_named = (cli(*trusting(world, world.model, *more)) for more in ((), ("--only", "*")))
+    assert (all_named.status, all_named.out) == (0, whole.out)
 
 
 def test_hard_links_are_legal_and_said_aloud(cli, world, model, tmp_path):

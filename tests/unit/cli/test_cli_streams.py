@@ -109,6 +109,28 @@ def test_a_reader_that_went_away(environment, words):
     assert done.stderr == "trustkit: standard output cannot be written: Broken pipe [unwritable]\n"
 
 
+LEAVING = """
+import atexit, gc, sys
+from trustkit.cli.main import run
+
+atexit.register(lambda: print(gc.get_freeze_count() > 1000, file=sys.stderr))
+sys.argv = ["trustkit", "--version"]
+run()
+"""
+
+
+def test_who_leaves_has_nobody_search_what_he_leaves_behind(environment):
+    done = subprocess.run(
+        [sys.executable, "-c", LEAVING],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert (done.stdout[:8], done.stderr) == ("trustkit", "True\n")
+
+
 COMPLAINING = """
 import os, sys, types
 from pathlib import Path

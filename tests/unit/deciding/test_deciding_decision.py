@@ -16,7 +16,7 @@ from trustkit.deciding.decision import (
 )
 from trustkit.deciding.facts import release_facts
 from trustkit.deciding.wasm import WasmEngine
-from trustkit.errors import UsageError
+from trustkit.errors import DeniedError, UnavailableError, UsageError
 
 ALLOWED = {"allowed": True, "violations": []}
 REASON = {"code": "a-b", "message": "why", "remedy": "what to do"}
@@ -128,6 +128,20 @@ def test_whatever_is_raised_is_a_denial_that_quotes_nothing(error):
     assert [violation.code for violation in found.violations] == ["no-decision"]
     assert "secret" not in found.violations[0].message
     assert type(error).__name__ in found.violations[0].message
+
+
+@pytest.mark.parametrize(
+    ("error", "unavailable"),
+    [
+        (UnavailableError("no-decision", "late"), True),
+        (DeniedError("no-decision", "undefined"), False),
+        (RuntimeError("a bug"), False),
+    ],
+)
+def test_rules_that_could_not_answer_are_told_from_those_that_said_no(odd, error, unavailable):
+    assert decide(Raising(error), ADMISSION, {}).unavailable is unavailable
+    assert decide(odd, "odd/slow", {"list": list(range(3_000))}).unavailable
+    assert not asked(odd, {"allowed": False, "violations": [REASON]}).unavailable
 
 
 def test_whoever_stops_the_process_is_obeyed():

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from admission.evidence import Finding
 from admission.facts import facts_for
+from admission.reading import Reading
 from admission.review import parse_review
 from trustkit import strictjson
 from trustkit.deciding.decision import ADMISSION, decide
@@ -90,7 +91,9 @@ def review_of(obj, **request):
 def facts_of(obj, finding, *, strict=True, **request):
     extraction = references(obj)
     findings = {model.reference: finding for model in extraction.models if model.scheme == "trust"}
-    return facts_for(review_of(obj, **request), extraction, findings, strict_volumes=strict)
+    return facts_for(
+        review_of(obj, **request), extraction, findings, reading=Reading(), strict_volumes=strict
+    )
 
 
 def pod(**spec):

@@ -1,31 +1,61 @@
-"""Command lines: one reading each, and one error with a code for those that have none."""
+"""Command lines: one reading each, one error with a code for those that have none, and help of one style."""
 
+import re
+import shlex
 from pathlib import Path
 
 import pytest
 
+import admission.main
+import trustkit.broker.main
+import trustkit.sidecar.config
+import trustkit.store.main
+from trustkit.cli.dispatch import help_text, parser_of
 from trustkit.errors import UsageError
 from trustkit.programs import arguments
-from trustkit.programs.arguments import Once, Parser
+from trustkit.programs.arguments import Program
 from trustkit.version import __version__
+
+PROGRAMS = {
+    "trustkit-admission": (admission.main._parser, ("serve", "decide", "check-config")),
+    "trustkit-broker": (trustkit.broker.main._parser, ("serve", "check-config")),
+    "trustkit-store": (trustkit.store.main._parser, ("serve", "check-config")),
+    "trustkit-sidecar": (trustkit.sidecar.config.parser, ("run", "check-config", "published")),
+}
+VERBS = [(name, verb) for name, (_, verbs) in PROGRAMS.items() for verb in verbs]
+SIDECAR = " ".join(
+    f"--{name} {value}"
+    for name, value in {
+        "reference": f"trust://store:8443/acme/tiny-llm/1@sha256:{'0' * 64}",
+        "output": "model",
+        "policy": "policy.yaml",
+        "policy-digest": f"sha256:{'0' * 64}",
+        "trust-bundle": "bundle.pem",
+        "trust-bundle-digest": f"sha256:{'0' * 64}",
+        "store-id": "spiffe://example.org/store",
+        "broker": "broker:8443",
+        "broker-id": "spiffe://example.org/broker",
+        "svid-directory": "svid",
+        "health": "127.0.0.1:0",
+    }.items()
+)
 
 
 @pytest.fixture
 def parser():
-    whole = arguments.program("trustkit-test", does="Tests.", ends="0 good, 1 bad")
-    common = Parser(add_help=False)
-    arguments.add_config_flag(common)
-    common.add_argument("--word", action=Once, type=arguments.text)
-    arguments.add_voice_flags(common)
-    verbs = whole.add_subparsers(dest="verb", required=True, metavar="go|stay")
-    arguments.add_verb(verbs, common, "go", "leave this place")
-    arguments.add_verb(verbs, common, "stay", "do not").add_argument("--here", action="store_true")
+    whole = Program("trustkit-test", does="Tests.", names="go|stay")
+    for name, does in (("go", "leave this place"), ("stay", "do not")):
+        verb = whole.verb(name, does)
+        verb.story("It goes.\n\nOr not.", f"trustkit-test {name} --config a.yaml", done="gone", refused="no")
+        arguments.add_config_flag(verb)
+        arguments.add_flag(verb, "--word", "said", kind=arguments.text, metavar="WORD")
+    arguments.add_listen_flag(verb)
     return whole
 
 
 def test_what_is_given_is_found(parser):
-    found = parser.parse_args(["stay", "--config", "a/b.yaml", "--here", "--json"])
-    assert (found.verb, found.config, found.here) == ("stay", Path("a/b.yaml"), True)
+    found = parser.parse_args(["stay", "--config", "a/b.yaml", "--listen", "a:1", "--json"])
+    assert (found.verb, found.config, found.listen) == ("stay", Path("a/b.yaml"), "a:1")
     assert (found.word, found.json, found.debug) == (None, True, False)
 
 
@@ -40,7 +70,7 @@ def test_what_is_given_is_found(parser):
         (["go", "--config", "a", "--word", ""], "argument --word: is empty"),
         (["go", "--config", "a", "--config", "a"], "argument --config: may be given only once"),
         (["go", "--conf", "a"], "required: --config"),
-        (["go", "--config", "a", "--here"], "unrecognized arguments: --here"),
+        (["go", "--config", "a", "--listen", "b:1"], "unrecognized arguments: --listen"),
     ],
 )
 def test_what_is_wrong_is_one_error_with_a_code(parser, words, message):
@@ -50,16 +80,67 @@ def test_what_is_wrong_is_one_error_with_a_code(parser, words, message):
     assert message in caught.value.message
 
 
+def said(parser, words, capsys):
+    with pytest.raises(SystemExit) as caught:
+        parser.parse_args(words)
+    assert caught.value.code == 0
+    return capsys.readouterr().out
+
+
 def test_help_and_version_end_the_program_well(parser, capsys):
-    for words, said in (
-        (["--help"], "Exit status: 0 good, 1 bad."),
-        (["go", "--help"], "Leave this place."),
+    for words, text in (
+        (["--help"], "\n  go               leave this place\n  stay             do not\n"),
+        (["go", "-h"], "\nIt goes.\n\nOr not.\n\nflags:\n  --config FILE"),
+        (["go", "--help"], "\nexit status:\n  0 gone\n  1 no\n  2 a flag, path or configuration is wrong"),
         (["--version"], f"trustkit-test {__version__}\n"),
     ):
-        with pytest.raises(SystemExit) as caught:
-            parser.parse_args(words)
-        assert caught.value.code == 0
-        assert said in capsys.readouterr().out
+        assert text in said(parser, words, capsys)
+
+
+def shape(text):
+    """Return what the help of every program has in common: its titles in order, and how it writes them."""
+    return re.findall(r"^(usage: |[a-z][a-z ]*:?$)", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_the_help_of_every_program_is_written_as_that_of_trustkit(name, capsys):
+    make, verbs = PROGRAMS[name]
+    text = said(make(), ["--help"], capsys)
+    assert text == said(make(), ["-h"], capsys)
+    assert text.startswith(f"usage: {name} VERB [ARGUMENTS]\n       {name} VERB --help\n\n")
+    ours = help_text().replace("--quiet (nothing on success), ", "")
+    assert text[text.index("\nflags\n") :] == ours[ours.index("\nflags\n") :]
+    assert re.findall(r"^  (\S+) {3,}[a-z/]", text[: text.index("\nflags\n")], re.MULTILINE) == list(verbs)
+    assert max(map(len, text.splitlines())) <= 100
+
+
+@pytest.mark.parametrize(("name", "verb"), VERBS)
+def test_the_help_of_every_verb_is_written_as_that_of_trustkits_verbs(name, verb, capsys):
+    text = said(PROGRAMS[name][0](), [verb, "--help"], capsys)
+    assert text == said(PROGRAMS[name][0](), [verb, "-h"], capsys)
+    assert text.startswith(f"usage: {name} {verb} --")
+    model = parser_of("key generate").format_help()
+    assert (
+        shape(text) == shape(model) == ["usage: ", "flags:", "after every verb:", "examples:", "exit status:"]
+    )
+    assert text[text.index("  2 a flag") :] == model[model.index("  2 a flag") :]
+    assert re.search(r"^exit status:\n  0 \w", text, re.MULTILINE)
+    assert max(map(len, text.splitlines())) <= 100
+    for flag, says in re.findall(r"^  (-[^ ].*?)(?: {2,}|\n +)(\S.*)$", text, re.MULTILINE):
+        assert not says[0].isupper() or says.split()[0].isupper() or says.startswith("Admission"), flag
+        assert not says.endswith("."), flag
+
+
+@pytest.mark.parametrize(("name", "verb"), VERBS)
+def test_examples_are_command_lines_that_are_read(name, verb, capsys):
+    make = PROGRAMS[name][0]
+    text = said(make(), [verb, "--help"], capsys)
+    examples = text.split("\nexamples:\n")[1].split("\n\n")[0].splitlines()
+    assert examples
+    for example in examples:
+        program, *words = shlex.split(example.replace("$(cat sidecar.arguments)", SIDECAR))
+        assert (program, words[0]) == (name, verb)
+        make().parse_args(words)
 
 
 def test_flags_that_override_are_picked_from_a_whole_command_line():

@@ -34,13 +34,20 @@ def test_yaml_and_json_are_read():
 @pytest.mark.parametrize(
     ("raw", "message"),
     [
-        (b"name: a\nmany: [", "not valid YAML in line 2"),
-        (b"\xff\xfe\xff", "not valid YAML"),
-        (b"[" * 5_000, "not valid YAML"),
+        (
+            b"name: a\nmany: [",
+            "not valid YAML in line 2, column 8: expected the node content, but found '<stream end>'",
+        ),
+        (
+            b'name: a\nmany: "\\q"',
+            "not valid YAML in line 2, column 9: found unknown escape character (not shown)",
+        ),
+        (b"\xff\xfe\xff", "not valid YAML in line 1, column 1: it is not UTF-8"),
+        (b"[" * 5_000, "not valid YAML: it nests too deep"),
         (b"#" * (MAX_BYTES + 1), f"the configuration is larger than {MAX_BYTES} bytes"),
         (b"- a", "config must be an object"),
         (b"many: 3", "config lacks 'name'"),
-        (b"name: a\nname: b", "not valid YAML in line 2"),
+        (b"name: a\nname: b", "not valid YAML in line 2, column 1: a mapping needs distinct text keys"),
         (b"name: a\nother: b", "config has an unknown member 'other'"),
         (b"name: a\nmany: true", "config.many must be a whole number"),
     ],

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import logging
+import os
 import socket
 import subprocess
 import sys
@@ -31,8 +32,8 @@ def key(kms, monkeypatch):
     return parse_key(kms.name(kms.create_key()))
 
 
-def client(key, monotonic=lambda: 0.0):
-    return KmsClient(key, monotonic=monotonic)
+def client(key, monotonic=lambda: 0.0, **more):
+    return KmsClient(key, monotonic=monotonic, **more)
 
 
 def wrap(key, **options):
@@ -131,6 +132,57 @@ def test_credentials_are_renewed_before_the_service_is_asked(kms, key, monkeypat
     (tmp_path / "answer").write_text("text")
     refused(UsageError, "no-credentials", lambda: recipient.wrap(Dek(bytearray(SECRET)), INFO))
     assert len(kms.requests) == 1
+
+
+def login_by(monkeypatch, tmp_path, process):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name)
+    (tmp_path / "config").write_text(f"[default]\ncredential_process = {process}\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+
+
+def test_slow_credentials_hold_up_no_thread_that_has_a_limit_and_are_asked_for_once(
+    kms, key, monkeypatch, tmp_path
+):
+    """The process writes only once the test has said so, long after the time of those who wait."""
+    answer = {"Version": 1, "AccessKeyId": "A", "SecretAccessKey": "B", "Expiration": "2999-01-01T00:00:00Z"}
+    os.mkfifo(tmp_path / "answer")
+    login = tmp_path / "login"
+    login.write_text(f"#!/bin/sh\necho >>{tmp_path / 'started'}\nexec cat {tmp_path / 'answer'}\n")
+    login.chmod(0o700)
+    login_by(monkeypatch, tmp_path, login)
+    service = client(key, seconds=2)
+    opener = KmsOpener(key, service)
+
+    def ask():
+        error = refused(UnavailableError, "kms-unavailable", lambda: opener.unwrap(b"x", INFO))
+        heard.append(error.evidence["reason"])
+
+    heard = []
+    asking = [threading.Thread(target=ask, daemon=True) for _ in range(3)]
+    for thread in asking:
+        thread.start()
+    for thread in asking:
+        thread.join(20)
+    assert heard == ["credentials"] * 3
+    assert (tmp_path / "started").read_text() == "\n"
+    (tmp_path / "answer").write_text(json.dumps(answer))
+    for thread in threading.enumerate():
+        if thread.name == "trustkit-awskms-login":
+            thread.join()
+    refused(SealError, "wrong-context", lambda: opener.unwrap(b"x", INFO))
+    assert len(kms.requests) == 1
+
+
+def test_what_is_wrong_with_credentials_is_said_to_whoever_has_a_limit_and_tried_again(
+    kms, key, monkeypatch, tmp_path
+):
+    login_by(monkeypatch, tmp_path, "false")
+    opener = KmsOpener(key, client(key, seconds=20))
+    refused(UsageError, "no-credentials", lambda: opener.unwrap(b"x", INFO))
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", CREDENTIALS[0])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", CREDENTIALS[1])
+    refused(SealError, "wrong-context", lambda: opener.unwrap(b"x", INFO))
 
 
 def test_no_variable_sends_a_key_somewhere_else(kms, key, monkeypatch):

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from trustkit.errors import FormatError, LimitError, UsageError
+from trustkit.signing import key as key_module
 from trustkit.signing.key import CURVES, MAX_KEY_BYTES, MAX_PASSPHRASE, LocalSigner, generate_key, load_signer
 
 PEM, DER = serialization.Encoding.PEM, serialization.Encoding.DER
@@ -102,6 +103,57 @@ def test_a_file_may_have_windows_lines_comments_and_curve_parameters(keys, file)
     content = b"our key\n" + parameters + keys["p256"].private_bytes(PEM, SEC1, CLEAR)
     signer = load_signer(file(content.replace(b"\n", b"\r\n")), passphrase=None)
     assert signer.public_pem() == keys["p256"].public_key().public_bytes(PEM, SPKI)
+
+
+def outcome(path):
+    """Return the key that a file was read as, or why it was refused."""
+    try:
+        return load_signer(path, passphrase=None).public_pem()
+    except (FormatError, UsageError) as error:
+        return type(error), error.code
+
+
+@pytest.mark.parametrize("curve", CURVES)
+@pytest.mark.parametrize("number", [1, 2, 255, -1, None], ids=str)
+def test_a_key_as_we_write_it_is_read_without_what_reads_all_others(monkeypatch, file, curve, number):
+    monkeypatch.setattr(serialization, "load_pem_private_key", None)
+    if number is None:
+        key = ec.generate_private_key(CURVES[curve])
+    else:
+        key = ec.derive_private_key(number % CURVES[curve].group_order, CURVES[curve])
+    signer = load_signer(file(key.private_bytes(PEM, PKCS8, CLEAR)), passphrase=None)
+    assert signer.public_pem() == key.public_key().public_bytes(PEM, SPKI)
+    key.public_key().verify(signer.sign(b"m"), b"m", ec.ECDSA(HASHES[curve]))
+
+
+@pytest.mark.parametrize("curve", CURVES)
+def test_a_key_that_differs_in_any_byte_is_what_the_library_says(monkeypatch, keys, file, curve):
+    written = keys[curve].private_bytes(PEM, PKCS8, CLEAR)
+    changed = [
+        written[:place] + bytes((written[place] ^ 1,)) + written[place + 1 :] for place in range(len(written))
+    ]
+    changed += [written + b"\n", b"\n" + written, written[:-1], written.replace(b"\n", b"\r\n")]
+    ours = [outcome(file(content)) for content in changed]
+    monkeypatch.setattr(key_module, "_plain", lambda _: None)
+    assert ours == [outcome(file(content)) for content in changed]
+    assert ours.count((FormatError, "bad-key")) > 50
+
+
+@pytest.mark.parametrize("curve", CURVES)
+@pytest.mark.parametrize("number", [0, 1, 5], ids=["zero", "one more than it may be", "of another point"])
+def test_a_number_that_does_not_fit_its_point_makes_no_key(monkeypatch, file, curve, number):
+    one = ec.derive_private_key(1, CURVES[curve])
+    size = (CURVES[curve].key_size + 7) // 8
+    wrong = number + CURVES[curve].group_order if number == 1 else number
+    der = one.private_bytes(DER, PKCS8, CLEAR)
+    der = der.replace((1).to_bytes(size, "big"), wrong.to_bytes(size, "big"), 1)
+    text = base64.b64encode(der).decode()
+    lines = "\n".join(text[start : start + 64] for start in range(0, len(text), 64))
+    path = file(f"-----BEGIN PRIVATE KEY-----\n{lines}\n-----END PRIVATE KEY-----\n".encode())
+    ours = outcome(path)
+    monkeypatch.setattr(key_module, "_plain", lambda _: None)
+    assert ours == outcome(path)
+    assert ours == (FormatError, "bad-key")
 
 
 @pytest.mark.parametrize("form", [PKCS8, SEC1])

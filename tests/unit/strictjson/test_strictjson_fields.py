@@ -71,6 +71,28 @@ def test_having_looked_is_not_having_read():
     assert code_of(fields.done) == ("unknown-field", "thing.a")
 
 
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        ({"publishe": 1}, "thing has an unknown member 'publishe', did you mean 'publisher'?"),
+        ({"author": 1, "authors": 1}, "thing has an unknown member 'authors'"),
+        ({"publisher": 1, "zebra": 1}, "thing has an unknown member 'zebra'"),
+        ({"autho": 1, "publishe": 1}, "thing has an unknown member 'autho', did you mean 'author'?"),
+    ],
+)
+def test_among_known_members_a_misspelt_one_is_named_before_anything_is_missed(document, said):
+    with pytest.raises(FormatError) as caught:
+        Fields(document, "thing", ("author", "publisher"))
+    assert caught.value.message == said
+    assert caught.value.code == "unknown-field"
+
+
+def test_a_known_member_that_nobody_asked_for_is_refused_all_the_same():
+    fields = Fields({"author": 1}, "thing", ("author", "publisher"))
+    assert code_of(fields.done) == ("unknown-field", "thing.author")
+    assert code_of(fields.take, "publisher", int) == ("missing-field", "thing.publisher")
+
+
 def test_a_long_name_is_cut():
     fields = Fields({"k" * 100_000: 1}, "thing")
     with pytest.raises(FormatError) as caught:

@@ -610,8 +610,9 @@ def test_names_match_exactly_and_by_kind(root, leaf_of, bundle_of, names, identi
     "text", ["", "ml@example.com", "email:", "mail:a@b", "cn:", "uri", "email:a\nb", "dns:" + "x" * 2048]
 )
 def test_an_identity_says_its_kind(root, text):
-    with pytest.raises(UsageError, match="bad-identity"):
+    with pytest.raises(UsageError, match="bad-identity") as caught:
         policy_from_roots(root.pem, [text])
+    assert caught.value.message.startswith(f"identities: {text[:64]!r} is no identity; write uri:")
     assert identity_of("uri:urn:x") == "uri:urn:x"
 
 
@@ -828,6 +829,8 @@ def test_a_policy_is_exact_about_certificates(root, forger, policy_with, said, c
     with pytest.raises(UsageError) as caught:
         policy_with(entry(**json.loads(text)))
     assert caught.value.code == code
+    if said.get("identities") is not None:
+        assert "spec.authorities[0].certificate.identities" in caught.value.message
 
 
 def test_an_authority_is_of_one_kind(root, policy_with, people):
@@ -885,6 +888,15 @@ def test_a_key_and_a_certificate_reach_a_threshold(root, leaf_of, bundle_of, pol
     }
     refused("below-threshold", bundle_of(leaf_of(root)), policy)
     refused("below-threshold", bundle_of(leaf_of(root), more=[people["mallory"]]), policy)
+
+
+def test_who_is_missing_is_named_with_what_his_certificate_was_refused_for(
+    root, leaf_of, bundle_of, policy_with, people
+):
+    policy = policy_with(entry(roots={"pem": root.pem.decode()}, identities=["cn:x"]), "alice", threshold=2)
+    error = refused("below-threshold", bundle_of(leaf_of(root), more=[people["alice"]]), policy)
+    assert "valid from 'alice', none from 'ml-ca' (identity-mismatch); get" in error.message
+    assert (error.evidence["signers"], error.evidence["missing"]) == (["alice"], ["ml-ca"])
 
 
 def test_two_leaves_of_one_authority_count_once(root, leaf_of, bundle_of, policy_with):

@@ -9,10 +9,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from trustkit.digest import digest_of
-from trustkit.errors import LimitError, UnavailableError, UsageError
+from trustkit.errors import FormatError, LimitError, UnavailableError, UsageError
 from trustkit.verifying import policy as policies
 from trustkit.verifying.policy import ANY_LINE, MAX_AUTHORITIES, MAX_BYTES, parse_policy, policy_from_keys
-from trustkit.verifying.strictyaml import MAX_MARKS, check_marks, parse_yaml
+from trustkit.verifying.strictyaml import MAX_MARKS, check_marks, fault_in, parse_yaml
 
 ABSENT = object()
 
@@ -450,7 +450,62 @@ def test_a_fault_is_placed_by_its_line(policy_text, refuses):
     text = yaml.safe_dump(json.loads(policy_text({"alice": ["author"]}))).replace(
         "kind:", "apiVersion: x\nkind:"
     )
-    assert "in line 2: a mapping needs distinct text keys" in refuses(text.encode()).message
+    assert "in line 2, column 1: a mapping needs distinct text keys" in refuses(text.encode()).message
+
+
+@pytest.mark.parametrize(
+    ("raw", "fault"),
+    [
+        (b"a: b: c", " in line 1, column 5: mapping values are not allowed here"),
+        (b"a:\n\t- b", " in line 2, column 1: found character '\\t' that cannot start any token"),
+        (
+            b"- a\nb: c",
+            " in line 2, column 1: expected <block end>, but found '?' (of what begins in line 1)",
+        ),
+        (
+            b"a: [1,\nb: 2\n",
+            " in line 3, column 1: expected ',' or ']', but got '<stream end>' (of what begins in line 1)",
+        ),
+        (b"a: 'b\n", " in line 2, column 1: found unexpected end of stream (of what begins in line 1)"),
+        (
+            b"a: 1\n---\nb: 2",
+            " in line 2, column 1: expected a single document in the stream, but found another",
+        ),
+        (b"a: 1\nb: \xc3\xbc\xff", " in line 2, column 5: it is not UTF-8"),
+        (b"a: 1\nb: \xc3\xbc\x07", " in line 2, column 5: it has a character that YAML does not allow"),
+        (b"[" * 10_000, ": it nests too deep"),
+        (b"a: 1e999", ": a number in it is too large or too long"),
+        (b"a: " + b"9" * 5000, ": a number in it is too large or too long"),
+        (b'a: "\\ud800"', ": a lone surrogate is no text"),
+    ],
+)
+def test_a_fault_of_syntax_is_placed_and_explained(raw, fault):
+    with pytest.raises(FormatError) as caught:
+        parse_yaml(raw)
+    assert caught.value.message.startswith(f"not a document that is read here{fault}")
+
+
+@pytest.mark.parametrize(
+    ("raw", "fault"),
+    [
+        (b'password: "s3cret\\Z"', "found unknown escape character (not shown)"),
+        (b'password: "\\xZZ"', "hexadecimal numbers, but found (not shown)"),
+        (b"%TAG !z! tag:x:\n---\npassword: !ZZ!Z 1", "found undefined tag handle (not shown)"),
+        (b"%TAG !Z! tag:x:\n%TAG !Z! tag:y:\n---\na: 1", "duplicate tag handle (not shown)"),
+        (b"password: |Z", "indicators, but found (not shown)"),
+    ],
+)
+def test_a_fault_quotes_nothing_of_a_document_but_marks(raw, fault):
+    """A document may hold secrets, and the library quotes what it stumbles over."""
+    with pytest.raises(FormatError) as caught:
+        parse_yaml(raw)
+    assert caught.value.message.endswith(fault)
+    assert "Z" not in caught.value.message
+
+
+def test_a_character_that_only_another_parser_refuses_has_no_place():
+    error = yaml.reader.ReaderError("a file", 3, 7, "?", "some reason")
+    assert str(fault_in(b"a: b", error)) == ": it has a character that YAML does not allow"
 
 
 def test_a_policy_is_capped_before_it_is_read(policy_text, parse, refuses):

@@ -218,7 +218,7 @@ def test_one_signer_is_counted_once(people, bundled, payload, policy_of):
     signatures.append({"sig": payload_of(encode_dss_signature(r, P256_ORDER - s)), "keyid": "bob"})
     signatures.append(dict(signatures[0]))
     error = refused(json.dumps(bundle).encode(), policy, "below-threshold")
-    assert error.evidence == {"signers": ["alice"], "threshold": 2}
+    assert error.evidence == {"signers": ["alice"], "missing": ["bob"], "threshold": 2}
     assert "1 of 2" in error.message
 
 
@@ -226,7 +226,41 @@ def test_one_key_is_counted_once_even_in_a_policy_made_by_hand(people, bundled, 
     key = policy_from_keys(people["alice"].pem).authorities[0].public_key
     authorities = tuple(KeyAuthority(name, frozenset(("author",)), key) for name in ("one", "two"))
     policy = VerificationPolicy("by hand", authorities, 2, None, digest_of(b""))
-    refused(bundled(payload, people["alice"]), policy, "below-threshold")
+    error = refused(bundled(payload, people["alice"]), policy, "below-threshold")
+    assert error.evidence == {"signers": ["one", "two"], "missing": [], "threshold": 2}
+    assert error.message == (
+        "1 of 2 needed authors signed this: valid from 'one', 'two' (a key counts once); "
+        "get the missing signatures"
+    )
+
+
+def test_who_signed_and_who_did_not_is_named(people, bundled, payload, policy_of):
+    roles = {
+        "alice": ["author"],
+        "bob": ["author", "publisher"],
+        "carol": ["author"],
+        "mallory": ["publisher"],
+    }
+    policy = policy_of(roles, threshold=3)
+    error = refused(bundled(payload, people["carol"], people["alice"]), policy, "below-threshold")
+    assert error.message == (
+        "2 of 3 needed authors signed this: valid from 'alice', 'carol', none from 'bob'; "
+        "get the missing signatures"
+    )
+    assert error.evidence == {"signers": ["alice", "carol"], "missing": ["bob"], "threshold": 3}
+
+
+def test_names_of_those_who_did_not_sign_are_capped_and_quoted(people, bundled, payload):
+    """Names come from the policy, and a message may end on a terminal or in an event of a cluster."""
+    keys = [policy_from_keys(people[name].pem).authorities[0].public_key for name in ("alice", "bob")]
+    names = ["al\x1b[2Jice", "n" * 64, "m" * 65, *(f"other-{number}" for number in range(28))]
+    authorities = tuple(KeyAuthority(name, frozenset(("author",)), keys[name[:2] != "al"]) for name in names)
+    policy = VerificationPolicy("by hand", authorities, 2, None, digest_of(b""))
+    error = refused(bundled(payload, people["alice"]), policy, "below-threshold")
+    assert "valid from 'al\\x1b[2Jice', none from" in error.message
+    listed = f"none from '{'n' * 64}', '{'m' * 64}'…, 'other-0', 'other-1', 'other-2' and 25 more; get"
+    assert listed in error.message
+    assert error.evidence["missing"] == names[1:21]
 
 
 def test_a_threshold_is_met_by_distinct_authors(people, bundled, payload, policy_of):

@@ -6,8 +6,10 @@ import pytest
 
 from trustkit.errors import FormatError, LimitError
 from trustkit.workflows.checking import REMEDIES, check_manifests
+from trustkit.workloads.basefile import parse_bases
 from trustkit.workloads.lock import MAX_BYTES, parse_lock
 from trustkit.workloads.manifests import subjects_of
+from trustkit.workloads.table import default_table
 
 A, B = "a" * 64, "b" * 64
 OWN = f"trust://store/llama@sha256:{A}"
@@ -136,10 +138,10 @@ SERVICE = (
 )
 
 
-def of_service(*texts):
+def of_service(*texts, **options):
     return [
         (found.reference, found.state)
-        for found in check(*texts)
+        for found in check(*texts, **options)
         if found.subject.object["kind"] == "LLMInferenceService"
     ]
 
@@ -160,6 +162,14 @@ def test_an_object_is_read_with_those_of_the_run_that_it_is_based_on():
 )
 def test_a_base_that_is_not_at_hand_or_not_one_is_unresolved(others):
     assert "unresolved" in {state for _, state in of_service(SERVICE, *others)}
+
+
+def test_bases_that_are_given_stand_behind_those_of_the_run():
+    given = parse_bases(config("base", OWN).encode(), default_table())
+    assert of_service(SERVICE, given=given) == [(OWN, "pinned")]
+    assert of_service(SERVICE, config("base", "s3://b/m"), given=given) == [("s3://b/m", "mutable")]
+    twice = (config("base", OWN), config("base", "s3://b/m"))
+    assert "unresolved" in {state for _, state in of_service(SERVICE, *twice, given=given)}
 
 
 def test_every_code_has_a_remedy_and_is_one_that_can_be_accepted_and_is_explained(pytestconfig):

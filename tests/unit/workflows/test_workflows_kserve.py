@@ -15,7 +15,7 @@ import pytest
 from jwcrypto import jwe, jwk
 
 from trustkit import workflows
-from trustkit.errors import FormatError, SealError, UnavailableError, UsageError, VerificationError
+from trustkit.errors import FormatError, SealError, UsageError, VerificationError
 from trustkit.sealing.jwe import CHUNK, JweKey
 from trustkit.signing.key import generate_key
 from trustkit.verifying.policy import parse_policy, policy_from_keys
@@ -214,7 +214,7 @@ def test_a_file_that_is_missing_and_one_that_nobody_signed(sealed, refuses, open
     assert "extra" not in opens(sealed)
     (sealed / "config.json.jwe").unlink()
     shutil.rmtree(sealed.parent / "opened")
-    refuses(UnavailableError, "not-found", sealed)
+    refuses(VerificationError, "file-missing", sealed)
 
 
 def test_a_link_in_place_of_a_file_is_not_followed(sealed, refuses, tmp_path):

@@ -1,6 +1,6 @@
 """Objects that are merged into another one: what the controller would see is what is read."""
 
-from trustkit.workloads.bases import merged
+from trustkit.workloads.bases import MAX_BASES, merged
 from trustkit.workloads.extract import references
 
 BASE = {
@@ -63,13 +63,21 @@ def test_a_base_that_is_not_at_hand_stays_unresolved():
     assert read(service("one"))[1] == ["spec.baseRefs[0].name"]
 
 
+def test_only_so_many_bases_are_followed_with_a_look_at_the_clock_for_each():
+    looks = []
+    subject = merged(service(*["one"] * (MAX_BASES + 2)), {"one": BASE}, lambda: looks.append(1))
+    assert len(looks) == MAX_BASES
+    assert subject["spec"]["baseRefs"] == [{"name": "one"}] * 2
+    assert read(service(*["one"] * (MAX_BASES + 1)), one=BASE)[1] == ["spec.baseRefs[0].name"]
+
+
 def test_any_shape_is_survived():
     for spec in (None, [], {"baseRefs": "x"}, {"baseRefs": [1, {"name": 1}, {}]}):
         subject = {**service(), "spec": spec}
         references(subject, bases={"one": BASE})
-    assert merged({"spec": {"baseRefs": [{"name": "one"}]}}, {"one": {}})["spec"] == {"baseRefs": []}
+    assert merged({"spec": {"baseRefs": [{"name": "one"}]}}, {"one": {}}, print)["spec"] == {"baseRefs": []}
     deep = value = {}
     for _ in range(200):
         value["a"] = {}
         value = value["a"]
-    merged({"spec": {"baseRefs": [{"name": "one"}], **deep}}, {"one": {"spec": deep}})
+    merged({"spec": {"baseRefs": [{"name": "one"}], **deep}}, {"one": {"spec": deep}}, print)

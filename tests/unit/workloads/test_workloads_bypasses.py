@@ -10,11 +10,11 @@ import yaml
 
 from trustkit.errors import UnavailableError
 from trustkit.workloads.accelerators import reaches_device
-from trustkit.workloads.environment import Variables
 from trustkit.workloads.extract import references
 from trustkit.workloads.grammar import ends_like_weights
 from trustkit.workloads.sidecars import mounted_by
 from trustkit.workloads.table import default_table
+from trustkit.workloads.variables import Variables
 
 PIN = "sha256:" + "a" * 64
 TRUST = f"trust://store.ml:8443/acme/tiny-llm/1@{PIN}"

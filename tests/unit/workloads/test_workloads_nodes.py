@@ -85,7 +85,11 @@ def test_documents_are_read_in_order_and_empty_ones_are_none(read):
         ("a: !!binary '*'", "line 1: what is tagged !!binary is not base64"),
         ("a: {{ .Values.model }}", "a template is rendered first"),
         ("a: [", "is not YAML in line"),
-        ("a: \x07", "is not YAML"),
+        ("a: 1\nb: c: d", "is not YAML in line 2, column 5: mapping values are not allowed"),
+        (
+            "a: 1\nb: \u00fc\x07",
+            "is not YAML in line 2, column 5: it has a character that YAML does not allow",
+        ),
         (b"a: \xff", "is not UTF-8"),
         ('a: "\\ud800"', "line 1"),
         ('"\\ud800": a', "line 1"),

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trustkit.workloads import shell
-from trustkit.workloads.environment import Variables
 from trustkit.workloads.names import Names
+from trustkit.workloads.variables import Variables
 
 KNOWN = {"M": "v1 v2", "N": "", "K": "k/x", "G": "*"}
 

@@ -69,12 +69,62 @@ def test_flags_schemes_and_members_of_the_users_own_are_read():
         ("kinds:\n  a/B: [1]\n", "kinds"),
         ("flags:\n  zzz: [x]\n", "zzz"),
         ("flags:\n  value: ['']\n", "value"),
+        ("flags:\n  value: [--brain]\n", "write 'brain'"),
+        ("flags:\n  config: [Brain_Config]\n", "write 'brain-config'"),
+        ("members:\n  reference: [brain_uri]\n", "write 'brainuri'"),
+        ("weights: [.PT]\n", "write '.pt'"),
+        ("json_members: [Brain]\n", "write 'brain'"),
+        ("kinds:\n  ml.example/v1/Server: {}\n", "without the version"),
+        ("kinds:\n  Server: {}\n", "group/Kind"),
+        ("bystanders: [Server]\n", "group/Kind"),
+        ("bystanders: [v1/Pod]\n", "v1/Pod"),
+        ("schemes:\n  anywhere: {'mine': mine}\n", "prefix"),
+        ("schemes:\n  anywhere: {'mine@': mine}\n", "':/'"),
+        ("schemes:\n  anywhere: {'': mine}\n", "prefix"),
+        ("schemes:\n  anywhere: {'Mine://': mine}\n", "lower case"),
+        ("schemes:\n  anywhere: {'mine://': 1}\n", "non-empty string"),
+        ("schemes:\n  model: {'mine://': ''}\n", "non-empty string"),
+        (f"schemes:\n  model: {{'{'x' * 64}://': mine}}\n", "64 characters"),
+        ("schemes:\n  anywhere: {'trust://store/': path}\n", "trust://"),
+        ("schemes:\n  model: {'TRUST://store/': path}\n", "trust://"),
+        ("commands:\n  - {words: [], positional: 1}\n", "words"),
+        ("commands:\n  - {words: [1], positional: 1}\n", "words"),
+        ("commands:\n  - {words: [brain], positional: 0}\n", "counted from 1"),
+        ("commands: [brain]\n", "commands"),
+        ("images:\n  - {part: Brain, program: [brain]}\n", "lower case"),
+        ("images:\n  - {part: brain, program: []}\n", "program"),
+        ("images:\n  - {part: brain}\n", "program"),
+        ("images:\n  - {part: brain, program: [brain], tag: x}\n", "tag"),
+        ("short_flags:\n  brain: m\n", "brain"),
+        ("short_flags:\n  brain: {m: 1}\n", "brain.m"),
+        ("short_flags:\n  brain: {m: reference}\n", "is a value"),
+        ("volumes:\n  bucket_attributes: {x: 1}\n", "bucket_attributes.x"),
     ],
 )
 def test_what_takes_away_replaces_or_is_misspelt_is_refused(text, why):
     with pytest.raises(FormatError) as caught:
         extended(text)
     assert why in str(caught.value)
+    assert caught.value.code == "bad-table"
+
+
+def test_two_tables_of_one_digest_read_alike():
+    one, same = (extended("flags:\n  value: [brain]\n") for _ in range(2))
+    assert one.digest == same.digest != default_table().digest
+    assert extended("").digest == default_table().digest
+    assert extended("flags:\n  value: [brains]\n").digest != one.digest
+
+
+def test_what_takes_something_out_of_judgement_is_told():
+    text = (
+        "kinds:\n  a/Quiet: {quiet: true}\n  a/Template: {template: true}\n  a/None: null\n  a/Pod: spec\n"
+        "  a/Server: {serves: true}\n"
+        "bystanders: [a/Other]\nvolumes:\n  harmless_drivers: [my.csi]\n  carriers: [disk]\n"
+        "weights: [.brain]\n"
+    )
+    told = {"kinds.a/Quiet", "kinds.a/Template", "kinds.a/None", "bystanders", "volumes.harmless_drivers"}
+    assert set(extended(text).exempts) == told
+    assert default_table().exempts == extended("weights: [.brain]\n").exempts == ()
 
 
 def test_an_extension_is_of_this_version_and_bounded():

@@ -9,10 +9,10 @@ a warning, and signed all the same (FORMAT.md, section 4).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Literal
 
 from trustkit.artifact.manifest import SINGLE, Manifest
+from trustkit.records import replace
 
 Compat = Literal["1.1"]
 """The version of the reference whose reader a signature is written for."""

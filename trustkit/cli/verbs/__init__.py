@@ -7,10 +7,11 @@ nothing heavy before ``run``, so that help is quick whatever a verb needs.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from trustkit.records import dataclass
 
 
-class Verb(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Verb:
     """Where a verb's code lies, what it is for in a few words, and under which heading help lists it."""
 
     module: str

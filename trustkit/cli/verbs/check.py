@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trustkit.cli.answer import Answer, counted
+from trustkit.cli.naming import digests_of, naming_flags, naming_of
 from trustkit.cli.parser import Parser, text_of
 from trustkit.cli.terminal import Terminal
 from trustkit.errors import DeniedError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from trustkit.workflows.checking import Finding
     from trustkit.workloads.manifests import Subject
@@ -54,7 +55,7 @@ def configure(parser: Parser) -> None:
     parser.places("path", "a file of manifests, a folder of them, or - for standard input")
     parser.one("--format", "how to print what was found (default: text)", choices=FORMATS)
     parser.one("--lock", "lockfile that says which manifest digest a reference means")
-    parser.one("--table", "rows to add to the table of how models are named (YAML)")
+    naming_flags(parser)
     parser.many(
         "--allow", f"list this and do not refuse it: {', '.join(CODES)}", metavar="CODE", kind=_code_of
     )
@@ -70,19 +71,19 @@ def run(arguments: argparse.Namespace, _terminal: Terminal) -> Answer:
     from trustkit.artifact.inputs import read_input
     from trustkit.cli.manifests import files_in
     from trustkit.workflows.checking import check_manifests
-    from trustkit.workloads import extension, lock
+    from trustkit.workloads import lock
 
-    table = locked = None
-    if arguments.table is not None:
-        table = extension.extended_table(
-            read_input(arguments.table, max_bytes=extension.MAX_BYTES, what="table")
-        )
+    locked = None
+    table, bases = naming_of(arguments)
     if arguments.lock is not None:
         locked = lock.parse_lock(read_input(arguments.lock, max_bytes=lock.MAX_BYTES, what="lockfile"))
     files = files_in(arguments.path, arguments.exclude or ())
     subjects = list(itertools.chain.from_iterable(map(_subjects, files)))
-    findings = list(check_manifests(subjects, table=table, lock=locked, allowed=arguments.allow or ()))
-    return _answer(findings, len(files), len(subjects), arguments.format)
+    findings = list(
+        check_manifests(subjects, table=table, given=bases, lock=locked, allowed=arguments.allow or ())
+    )
+    read = {"files": len(files), "objects": len(subjects)}
+    return _answer(findings, read, digests_of(table, bases), arguments.format)
 
 
 def _subjects(file: Path) -> Iterator[Subject]:
@@ -92,12 +93,14 @@ def _subjects(file: Path) -> Iterator[Subject]:
     yield from subjects_of(content_of(file), str(file))
 
 
-def _answer(findings: Sequence[Finding], files: int, objects: int, form: str | None) -> Answer:
+def _answer(
+    findings: Sequence[Finding], read: Mapping[str, int], digests: Mapping[str, str], form: str | None
+) -> Answer:
     from trustkit.cli.findings import document_of, line_of, markdown, sarif
 
     refused = [finding for finding in findings if finding.refused]
-    where = f"in {counted(objects, 'object')} of {counted(files, 'file')}"
-    counts = {"files": files, "objects": objects, "references": len(findings), "refused": len(refused)}
+    where = f"in {counted(read['objects'], 'object')} of {counted(read['files'], 'file')}"
+    counts = {**read, "references": len(findings), "refused": len(refused)}
     codes = sorted({finding.code for finding in refused})
     refusal = DeniedError(
         "manifests-refused",
@@ -111,8 +114,8 @@ def _answer(findings: Sequence[Finding], files: int, objects: int, form: str | N
         "checked",
         f"{counted(len(findings), 'model reference')} {where}; none is refused",
         lines=[line_of(finding) for finding in findings],
-        fields={**counts, "findings": [document_of(finding) for finding in findings]},
-        warnings=[] if objects else ["there is no Kubernetes object in what was checked"],
+        fields={**counts, **digests, "findings": [document_of(finding) for finding in findings]},
+        warnings=[] if read["objects"] else ["there is no Kubernetes object in what was checked"],
         product=None if product is None else product(findings),
         product_name=form or "",
         audible=product is not None,

@@ -13,6 +13,7 @@ from trustkit.cli.answer import Answer
 from trustkit.cli.claims import claimed, digests_of, of_manifest, statement_in
 from trustkit.cli.parser import Parser
 from trustkit.cli.terminal import Terminal
+from trustkit.records import replace
 
 STORY = """
 List the files and digests that an artifact's signature covers, and the two digests over
@@ -49,9 +50,8 @@ def run(arguments: argparse.Namespace, _terminal: Terminal) -> Answer:
     fields["bundle"] = str(source)
     if arguments.digest:
         lines = (f"manifest {manifest.manifest_digest}", f"root {manifest.root_digest}")
-        return claimed(f"digests of the manifest in {str(source)!r}", (), fields, lines=lines)._replace(
-            aside=True
-        )
+        answer = claimed(f"digests of the manifest in {str(source)!r}", (), fields, lines=lines)
+        return replace(answer, aside=True)
     fields["resources"] = [
         {"name": resource.name, "digest": str(resource.digest)} for resource in manifest.resources
     ]

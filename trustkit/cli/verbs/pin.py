@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trustkit.cli.answer import Answer, counted
+from trustkit.cli.naming import digests_of, naming_flags, naming_of
 from trustkit.cli.parser import Parser, path_of, text_of
 from trustkit.cli.terminal import Terminal
 from trustkit.cli.trust import policy_from_flags, trust_flags
@@ -50,7 +51,7 @@ def configure(parser: Parser) -> None:
     )
     trust_flags(parser)
     parser.one("--lock", "lockfile to write (default: model.lock)")
-    parser.one("--table", "rows to add to the table of how models are named (YAML)")
+    naming_flags(parser)
     parser.many(
         "--exclude", "leave out what matches this shell pattern in folders", metavar="GLOB", kind=text_of
     )
@@ -63,7 +64,7 @@ def run(arguments: argparse.Namespace, _terminal: Terminal) -> Answer:
     from trustkit.artifact.inputs import read_input, status_of
     from trustkit.cli.manifests import STANDARD_INPUT, content_of, files_in
     from trustkit.workflows.pinning import pin_manifests
-    from trustkit.workloads import extension, lock
+    from trustkit.workloads import lock
 
     if STANDARD_INPUT in map(str, arguments.path):
         raise UsageError("bad-arguments", "standard input cannot be changed; name files or folders")
@@ -71,18 +72,18 @@ def run(arguments: argparse.Namespace, _terminal: Terminal) -> Answer:
     target: Path = arguments.lock or LOCK
     there = status_of(target) is not None
     before = read_input(target, max_bytes=lock.MAX_BYTES, what="lockfile") if there else b""
-    table = None
-    if arguments.table is not None:
-        table = extension.extended_table(
-            read_input(arguments.table, max_bytes=extension.MAX_BYTES, what="table")
-        )
+    table, bases = naming_of(arguments)
     files = {
         str(path): content_of(path)
         for path in files_in(arguments.path, arguments.exclude or ())
         if path != target
     }
     pinned = pin_manifests(
-        files, digests, lock=lock.parse_lock(before) if there else lock.Lock({}), table=table
+        files,
+        digests,
+        lock=lock.parse_lock(before) if there else lock.Lock({}),
+        table=table,
+        given=bases,
     )
     new = lock.to_bytes(pinned.lock)
     after = {**({str(target): new} if new != before else {}), **pinned.files}  # the lockfile first
@@ -90,7 +91,8 @@ def run(arguments: argparse.Namespace, _terminal: Terminal) -> Answer:
     if not arguments.dry_run:
         for name, content in after.items():
             _write(Path(name), old[name], content)
-    return _answer(pinned, old, after, diff=arguments.diff, written=not arguments.dry_run)
+    known = digests_of(table, bases)
+    return _answer(pinned, old, after, known, diff=arguments.diff, written=not arguments.dry_run)
 
 
 def _digests(arguments: argparse.Namespace) -> dict[str, Digest]:
@@ -124,7 +126,13 @@ def _write(path: Path, before: bytes, content: bytes) -> None:
 
 
 def _answer(
-    pinned: Pinned, old: Mapping[str, bytes], after: Mapping[str, bytes], *, diff: bool, written: bool
+    pinned: Pinned,
+    old: Mapping[str, bytes],
+    after: Mapping[str, bytes],
+    known: Mapping[str, str],
+    *,
+    diff: bool,
+    written: bool,
 ) -> Answer:
     from trustkit.cli.findings import document_of
 
@@ -140,6 +148,7 @@ def _answer(
             "references": pinned.references,
             "changed": list(changed),
             "written": written,
+            **known,
             "left": [document_of(finding) for finding in pinned.left],
             **({"diff": "\n".join(_diffs(old, after))} if diff else {}),
         },

@@ -54,6 +54,7 @@ def configure(parser: Parser) -> None:
         "trustkit sign model/ --key ml.pem --certificate ml.crt --chain intermediate.pem",
         "trustkit sign model/ --key second.pem --add",
         "trustkit sign s3://bucket/model --key author.pem --bundle model.sig --cluster dask://host:8786",
+        "trustkit sign gs://bucket/model --key author.pem --bundle model.sig --cluster dask://host:8786",
         "trustkit sign model/ --key author.pem --previous model/model.sig --overwrite",
         refused="a file changed while it was read",
     )

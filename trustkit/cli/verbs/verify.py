@@ -46,6 +46,7 @@ def configure(parser: Parser) -> None:
         "trustkit verify model/ --policy policy.yaml --json",
         "trustkit verify model/ --key author.pem.pub --only '*.safetensors'",
         "trustkit verify s3://bucket/model --bundle model.sig --key author.pub --cluster dask://host:8786",
+        "trustkit verify gs://bucket/model --bundle model.sig --key author.pub --cluster dask://host:8786",
         done="trusted; nothing else means that",
         refused="refused: not signed by whom you named, or not what was signed",
     )
@@ -54,7 +55,8 @@ def configure(parser: Parser) -> None:
     parser.one("--ca", "roots that the author's certificate must lead to (PEM)")
     parser.many(
         "--identity",
-        "whom the certificate must name, exactly: uri:, dns:, email: or cn: and the name",
+        "whom the certificate must name, exactly: uri:, dns:, email: or cn: and the name; without it --ca"
+        " believes whoever its roots certified, and says so",
         metavar="NAME",
         kind=text_of,
     )
@@ -83,7 +85,12 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> Answer:
     ):
         verified = _verified(arguments, policy, executor, progress)
     try:
-        return _answer(arguments.path, arguments.bundle or default_bundle(arguments.path), verified)
+        return _answer(
+            arguments.path,
+            arguments.bundle or default_bundle(arguments.path),
+            verified,
+            anybody=arguments.ca is not None and not arguments.identity,
+        )
     finally:
         verified.close()
 
@@ -125,7 +132,7 @@ def _is_sealed(path: Path) -> bool:
     return is_file(path / DESCRIPTOR) and is_folder(path / "blobs")
 
 
-def _answer(path: Path | str, bundle: Path, verified: Verified) -> Answer:
+def _answer(path: Path | str, bundle: Path, verified: Verified, *, anybody: bool) -> Answer:
     manifest = verified.signed.manifest
     signers: list[strictjson.Object] = [
         {
@@ -137,12 +144,12 @@ def _answer(path: Path | str, bundle: Path, verified: Verified) -> Answer:
     ]
     return Answer(
         "trusted",
-        str(path),
+        f"{path}, but only {_compared(verified)} compared" if verified.skipped else str(path),
         rows=[
             *(("signed by", _who(signer)) for signer in signers),
             ("manifest digest", str(manifest.manifest_digest)),
             ("root digest", str(manifest.root_digest)),
-            ("compared", f"{counted(len(verified.files), 'file')}, {size(verified.bytes)}"),
+            ("compared", f"{_compared(verified)}, {size(verified.bytes)}"),
             *_left_out(verified),
         ],
         fields={
@@ -154,18 +161,34 @@ def _answer(path: Path | str, bundle: Path, verified: Verified) -> Answer:
             "bundle_digest": str(verified.signed.bundle_digest),
             "policy_digest": str(verified.signed.policy_digest),
             "files": len(verified.files),
+            "files_signed": len(verified.files) + len(verified.skipped),
             "bytes": verified.bytes,
             "ignored": list(verified.ignored),
             "unsigned": list(verified.unsigned),
             "skipped": list(verified.skipped),
         },
-        warnings=_warnings(verified),
+        warnings=[*([_anybody(verified)] if anybody else ()), *_warnings(verified)],
     )
+
+
+def _compared(verified: Verified) -> str:
+    part = f"{len(verified.files)} of " if verified.skipped else ""
+    return part + counted(len(verified.files) + len(verified.skipped), "file")
 
 
 def _who(signer: strictjson.Object) -> str:
     named = f"{signer['identity']}, " if signer["identity"] is not None else ""
     return f"{signer['authority']} ({named}{signer['fingerprint']})"
+
+
+def _anybody(verified: Verified) -> str:
+    """Warn whoever named roots alone: all of their people are believed, and those certified tomorrow."""
+    whom = verified.signed.signers[0].identity
+    here = "somebody whom his certificate does not name" if whom is None else repr(whom)
+    return (
+        f"--ca without --identity believes whoever its roots certified, here {here}; "
+        "add --identity with the name that you expect"
+    )
 
 
 def _warnings(verified: Verified) -> list[str]:

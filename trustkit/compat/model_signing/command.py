@@ -166,9 +166,9 @@ def _missing(verb: str, method: str) -> UsageError:
 
 
 def _parser(verb: str, method: str, flags: Sequence[Flag]) -> argparse.ArgumentParser:
-    from trustkit.programs import arguments
+    from trustkit.programs import arguments, helping
 
-    parser = arguments.Parser(
+    parser = helping.Parser(
         prog=f"{PROGRAM} {verb} {method}",
         allow_abbrev=False,
         description="README.md beside the code says how this differs from the reference.",
@@ -180,7 +180,7 @@ def _parser(verb: str, method: str, flags: Sequence[Flag]) -> argparse.ArgumentP
             parser.add_argument(
                 *spellings(flag.name),
                 type=kind,
-                action="append" if flag.many else arguments.Once,
+                action="append" if flag.many else helping.Once,
                 default=[] if flag.many else None,
                 required=flag.needed,
                 metavar=flag.metavar,

@@ -1,0 +1,132 @@
+"""How help looks, whichever program of ours is asked for it, and how each of them complains.
+
+The law of this file: one order (usage, story, arguments, flags, examples, exit
+status), one manner of writing, and examples that work. It takes no time to load.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable
+from typing import NoReturn
+
+from trustkit.errors import UsageError
+
+HELP = "show this text"
+"""What help says of itself."""
+AS_JSON = "print exactly one JSON document on stdout, on every outcome"
+DEBUG = "show where a failure or a bug comes from"
+
+EXITS = """\
+  2 a flag, path or configuration is wrong  3 a file breaks its format
+  4 a stated limit was exceeded             5 could not tell, or could not write
+  70 a bug                                  130 interrupted"""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose complaint is one line, like every other failure."""
+
+    def error(self, message: str) -> NoReturn:
+        """Refuse the arguments; the name is argparse's.
+
+        Raises:
+            UsageError: ``bad-arguments``.
+        """
+        raise UsageError("bad-arguments", f"{message}; see {self.prog} --help")
+
+
+class HelpParser(Parser):
+    """A parser whose help is written in the manner of the house.
+
+    Args:
+        prog: What is called: the program, or the program and a verb.
+        width: Widest line of paragraphs and lists (columns).
+
+    Attributes:
+        shared: The group of flags that stand after every verb; ``--help`` is for the caller to add.
+    """
+
+    def __init__(self, prog: str, *, width: int = 100) -> None:
+        super().__init__(
+            prog=prog,
+            add_help=False,
+            allow_abbrev=False,
+            formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(
+                prog, max_help_position=30, width=width
+            ),
+        )
+        self.color = False  # from Python 3.14 on argparse would paint by rules of its own
+        self._width = width
+        self._positionals.title = "arguments"
+        self._optionals.title = "flags"
+        self.shared = self.add_argument_group("after every verb")
+
+    def story(self, text: str, *examples: str, done: str = "done", refused: str = "") -> None:
+        """Say what the verb does, show how it is used, and what its exit status means.
+
+        Args:
+            text: Paragraphs.
+            examples: Command lines; those that go on start with spaces.
+            done: What 0 means.
+            refused: What 1 means, for verbs that look at evidence.
+        """
+        self.description = text.strip()
+        one = f"  1 {refused}\n" if refused else ""
+        lines = "".join(f"  {example}\n" for example in examples)
+        self.epilog = f"examples:\n{lines}\nexit status:\n  0 {done}\n{one}{EXITS}"
+
+    def format_help(self) -> str:
+        """Write the help, with a usage line that names what must be there and leaves the rest to the list."""
+        from textwrap import fill
+
+        needed = [action for action in self._actions if action.required]
+        words = [" ".join((*action.option_strings[-1:], str(action.metavar or "VALUE"))) for action in needed]
+        usage = " ".join((self.prog, *sorted(words, key=lambda word: word.startswith("-")), "[FLAGS]"))
+        self.usage = fill(usage, self._width - 7, subsequent_indent=" " * 11, break_on_hyphens=False)
+        paragraphs = (self.description or "").split("\n\n")
+        self.description = "\n\n".join(fill(text, self._width, break_on_hyphens=False) for text in paragraphs)
+        return super().format_help()
+
+
+class Once(argparse.Action):
+    """Stores a value, and refuses a second one: which of two was meant is not ours to guess."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,  # noqa: ARG002 - argparse's signature
+        namespace: argparse.Namespace,
+        values: object,
+        option_string: str | None = None,  # noqa: ARG002 - argparse's signature
+    ) -> None:
+        """Store the value; the signature is argparse's."""
+        if getattr(namespace, self.dest) is not None:
+            raise argparse.ArgumentError(self, "may be given only once")
+        setattr(namespace, self.dest, values)
+
+
+def head(program: str, law: str) -> str:
+    """Return how the help of a whole program begins; *law* is what it is for."""
+    return f"usage: {program} VERB [ARGUMENTS]\n       {program} VERB --help\n\n{law.strip()}\n"
+
+
+def rows(title: str, verbs: Iterable[tuple[str, str]]) -> str:
+    """Return a section of that help: verbs, and what each does."""
+    return f"\n{title}\n" + "".join(f"  {name:<15}  {summary}\n" for name, summary in verbs)
+
+
+def foot(*, quiet: bool = False) -> str:
+    """Return how that help ends; *quiet* says whether verbs can be told to say nothing."""
+    hush = "--quiet (nothing on success), " if quiet else ""
+    return f"""
+flags
+  -h, --help       {HELP}, or after a verb its own
+  --version        show the version
+  after every verb also: --json (exactly one JSON document on stdout, on every outcome),
+  {hush}--debug (where a failure or a bug comes from)
+
+exit status
+  0 trusted, done                  4 a stated limit was exceeded
+  1 refused: evidence says no      5 could not tell: the world did not answer, or
+  2 usage: a flag or a path          the output cannot be written; try again
+  3 a file breaks its format       70 a bug    130 interrupted
+"""
