@@ -94,3 +94,13 @@ class UnavailableError(TrustkitError):
     """The world did not answer: disk, network, service. A retry may help. Exit 5."""
 
     exit_code = 5
+
+
+def is_interruption(error: BaseException | None) -> bool:
+    """Say whether an exception is a `KeyboardInterrupt`, or was made of one.
+
+    Up to Python 3.11, what is raised in ``__set_name__``, while a class is made, comes as a `RuntimeError`.
+    """
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__
+    return error is not None

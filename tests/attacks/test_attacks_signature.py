@@ -158,7 +158,7 @@ def test_one_signer_is_counted_once(model, signed, alice, signer):
 
     rewrite(signed, sign_twice)
     error = refused(model, both, "below-threshold")
-    assert error.evidence == {"signers": ["alice"], "threshold": 2}
+    assert error.evidence == {"signers": ["alice"], "missing": ["bob"], "threshold": 2}
 
     def sign_together(value):
         envelope = value["dsseEnvelope"]

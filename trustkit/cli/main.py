@@ -74,7 +74,7 @@ def _attend(argv: Sequence[str], environ: Mapping[str, str], seen: list[Terminal
 
 
 def _answer(argv: Sequence[str], terminal: Terminal) -> int:
-    from trustkit.errors import TrustkitError, UnavailableError
+    from trustkit.errors import TrustkitError, UnavailableError, is_interruption
 
     try:
         from trustkit.cli.dispatch import perform
@@ -92,6 +92,8 @@ def _answer(argv: Sequence[str], terminal: Terminal) -> int:
             UnavailableError("system-error", f"the system refused: {reason}", errno=error.errno)
         )
     except Exception as error:  # noqa: BLE001 - a bug still owes one line, one document and exit 70
+        if is_interruption(error):
+            raise KeyboardInterrupt from None
         return terminal.confess(error)
 
 

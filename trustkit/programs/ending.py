@@ -11,7 +11,7 @@ from __future__ import annotations
 import resource
 from collections.abc import Callable
 
-from trustkit.errors import EXIT_BUG, EXIT_INTERRUPTED, TrustkitError, UsageError
+from trustkit.errors import EXIT_BUG, EXIT_INTERRUPTED, TrustkitError, UsageError, is_interruption
 from trustkit.programs.voice import Voice
 
 _OURS = frozenset(("trustkit", "admission"))
@@ -32,9 +32,9 @@ def status_of(work: Callable[[], int], voice: Voice, *, debug: bool, interrupted
         return work()
     except TrustkitError as error:
         return voice.fail(error)
-    except KeyboardInterrupt:
-        return voice.end(EXIT_INTERRUPTED, "interrupted", interrupted)
-    except Exception as error:
+    except (Exception, KeyboardInterrupt) as error:
+        if is_interruption(error):
+            return voice.end(EXIT_INTERRUPTED, "interrupted", interrupted)
         if missing := _missing(error):
             why = f"the program needs {missing}; install model-trustkit[{extra}]"
             return voice.fail(UsageError("extra-needed", why, module=missing))
@@ -44,7 +44,7 @@ def status_of(work: Callable[[], int], voice: Voice, *, debug: bool, interrupted
         return voice.end(EXIT_BUG, "internal-error", why)
 
 
-def _missing(error: Exception) -> str:
+def _missing(error: BaseException) -> str:
     """Return the library that is not installed, if that is what went wrong; a part of our own is a bug."""
     name = (error.name or "") if isinstance(error, ModuleNotFoundError) else ""
     library = name.partition(".")[0]

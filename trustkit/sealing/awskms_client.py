@@ -26,7 +26,7 @@ from trustkit.sealing.awskms import KmsKey, refusal
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
-    from botocore.credentials import Credentials
+    from botocore.credentials import Credentials, ReadOnlyCredentials
     from botocore.session import Session
 
 CONNECT_SECONDS = 5
@@ -71,8 +71,10 @@ class KmsClient:
         self._lock = threading.Lock()
         self._coming_lock = threading.Lock()
         self._coming: Future[BaseClient] | None = None
-        self._client: BaseClient | None = None
+        self._session: Session | None = None
         self._credentials: Credentials | None = None
+        self._frozen: ReadOnlyCredentials | None = None
+        self._client: BaseClient | None = None
 
     def __call__(self, operation: str, parameters: Mapping[str, object]) -> Mapping[str, object]:
         """Ask for one operation and return its answer, untrusted.
@@ -141,26 +143,31 @@ class KmsClient:
         """Connect where nobody did, and have credentials: what is wrong with either is wrong on this side."""
         with self._lock:
             try:
-                if self._client is None:
-                    self._client, self._credentials = self._connect()
-                if self._credentials is not None:
-                    self._credentials.get_frozen_credentials()
+                if self._credentials is None:
+                    session = self._opened()
+                    self._credentials, self._session = session.get_credentials(), session
+                frozen = self._credentials and self._credentials.get_frozen_credentials()
+                if self._client is None or frozen != self._frozen:
+                    self._client, self._frozen = self._connect(self._session, frozen), frozen
             except _NO_SETTINGS as error:
                 raise self._unusable(error) from None
             return self._client
 
-    def _connect(self) -> tuple[BaseClient, Credentials | None]:
+    def _connect(self, session: Session, frozen: ReadOnlyCredentials | None) -> BaseClient:
+        """Return a client with these very credentials: the library would renew others while it signs."""
         from botocore.config import Config
         from botocore.utils import get_environ_proxies
 
         from trustkit.sealing.awskms_wire import Wire
 
-        session, key = self._session(), self._key
-        credentials = session.get_credentials()
+        key = self._key
         client = session.create_client(
             "kms",
             region_name=key.region,
             endpoint_url=f"https://{key.host}",
+            aws_access_key_id=frozen and frozen.access_key,
+            aws_secret_access_key=frozen and frozen.secret_key,
+            aws_session_token=frozen and frozen.token,
             config=Config(
                 ignore_configured_endpoint_urls=True,
                 use_fips_endpoint=False,
@@ -179,9 +186,9 @@ class KmsClient:
         )
         _silence()
         client.meta.events.register("before-send.kms", wire)
-        return client, credentials
+        return client
 
-    def _session(self) -> Session:
+    def _opened(self) -> Session:
         """Return a session whose data are those of the library's own package, and whose hosts are ours."""
         from botocore.loaders import Loader
         from botocore.session import Session

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from trustkit.artifact.reference import SCHEME
 from trustkit.errors import FormatError
 from trustkit.strictjson import Object, Value
-from trustkit.workloads.table import Table, default_document, table_from
+from trustkit.workloads.table import Table, default_document, default_table, table_from
 
 MAX_BYTES = 256 * 1024
 """Longest extension that is read."""
@@ -54,11 +54,24 @@ def extended_table(untrusted: bytes) -> Table:
     rows: Object = {name: row for name, row in added.items() if name != "version"}
     try:
         table = table_from(_joined(base, rows, "table"))
+        _demand_nothing_hidden(table)
     except FormatError as error:
         raise FormatError(
             "bad-table", f"the extension of the table is not taken: {error.message}; see table.v1.yaml"
         ) from None
     return dataclasses.replace(table, exempts=tuple(_exempts(rows)))
+
+
+def _demand_nothing_hidden(table: Table) -> None:
+    """Refuse rows that would be read instead of ours: the longer of two commands is, and variables first."""
+    ours = default_table()
+    for command in set(table.commands) - set(ours.commands):
+        if any(command.words[: len(row.words)] == row.words for row in ours.commands):
+            words = " ".join(command.words)[:64]
+            raise FormatError("bad-table", f"{words!r} begins with a command that is there already")
+    for name in set(table.members.environment) - set(ours.members.environment):
+        if any(line.endswith(name) or name.endswith(line) for line in ours.members.lines):
+            raise FormatError("bad-table", f"{name[:64]!r} of members.environment is one of members.words")
 
 
 def _exempts(rows: Object) -> Iterator[str]:

@@ -34,6 +34,13 @@ def raising(error):
     return run
 
 
+def made_of(cause):
+    """Wrap an exception as Python does what is raised while a class gets its members."""
+    error = RuntimeError("Error calling __set_name__")
+    error.__cause__ = cause
+    return error
+
+
 @pytest.mark.parametrize("json_asked", [(), ("--json",)])
 @pytest.mark.parametrize(
     ("error", "status", "code"),
@@ -52,6 +59,8 @@ def raising(error):
         (RuntimeError("secret text"), 70, "internal-error"),
         (RecursionError(), 70, "internal-error"),
         (KeyboardInterrupt(), 130, "interrupted"),
+        (made_of(KeyboardInterrupt()), 130, "interrupted"),
+        (made_of(ValueError()), 70, "internal-error"),
     ],
 )
 def test_every_failure_has_its_status_its_code_and_one_line(

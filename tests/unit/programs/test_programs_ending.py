@@ -18,6 +18,13 @@ def ended(work, *, as_json=False, debug=False):
     return status, out.getvalue(), err.getvalue()
 
 
+def made_of(cause):
+    """Wrap an exception as Python does what is raised in `__set_name__`."""
+    error = RuntimeError("Error calling __set_name__")
+    error.__cause__ = cause
+    return error
+
+
 def raising(error):
     def work():
         raise error
@@ -36,13 +43,14 @@ def test_a_run_that_ends_well_says_nothing_more():
         (DeniedError("no-grant", "no"), 1, "program: no [no-grant]\n"),
         (UsageError("bad-arguments", "what?"), 2, "program: what? [bad-arguments]\n"),
         (KeyboardInterrupt(), 130, "program: stopped half-way [interrupted]\n"),
+        (made_of(KeyboardInterrupt()), 130, "program: stopped half-way [interrupted]\n"),
         (
             RuntimeError("a secret"),
             70,
             "program: a bug (RuntimeError); run with --debug and report it [internal-error]\n",
         ),
     ],
-    ids=["refused", "usage", "interrupted", "bug"],
+    ids=["refused", "usage", "interrupted", "made of an interruption", "bug"],
 )
 def test_every_failure_has_its_status_one_line_and_one_document(error, status, line):
     assert ended(raising(error)) == (status, "", line)

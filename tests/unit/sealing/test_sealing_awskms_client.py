@@ -12,6 +12,7 @@ import time
 import traceback
 
 import pytest
+from botocore.credentials import RefreshableCredentials
 
 from trustkit.errors import DeniedError, SealError, UnavailableError, UsageError
 from trustkit.sealing import awskms_client
@@ -53,7 +54,7 @@ def refused(kind, code, call):
 def test_one_client_serves_both_sides_and_connects_once(kms, key, monkeypatch):
     made = []
     real = KmsClient._connect
-    monkeypatch.setattr(KmsClient, "_connect", lambda self: made.append(1) or real(self))
+    monkeypatch.setattr(KmsClient, "_connect", lambda *given: made.append(1) or real(*given))
     service = client(key)
     assert repr(service) == f"<KmsClient {key.arn}>"
     assert made == []
@@ -174,10 +175,40 @@ def test_slow_credentials_hold_up_no_thread_that_has_a_limit_and_are_asked_for_o
     assert len(kms.requests) == 1
 
 
+def test_nothing_but_the_login_looks_for_credentials(kms, key, monkeypatch, tmp_path):
+    """The library renews them where it signs too, with no limit of ours."""
+    answer = {"Version": 1, "AccessKeyId": "A", "SecretAccessKey": "B", "Expiration": "2999-01-01T00:00:00Z"}
+    (tmp_path / "answer").write_text(json.dumps(answer))
+    login_by(monkeypatch, tmp_path, f"cat {tmp_path / 'answer'}")
+    looked = []
+    real = RefreshableCredentials.get_frozen_credentials
+    monkeypatch.setattr(
+        RefreshableCredentials,
+        "get_frozen_credentials",
+        lambda self: looked.append(threading.current_thread().name) or real(self),
+    )
+    service = client(key, seconds=20)
+    opener = KmsOpener(key, service)
+    for _ in range(2):
+        refused(SealError, "wrong-context", lambda: opener.unwrap(b"x", INFO))
+    assert looked == ["trustkit-awskms-login"] * 2
+    (tmp_path / "answer").write_text(json.dumps({**answer, "AccessKeyId": "RENEWED"}))
+    service._credentials._expiry_time = service._credentials._expiry_time.replace(year=2001)
+    refused(SealError, "wrong-context", lambda: opener.unwrap(b"x", INFO))
+    signed = [
+        headers["authorization"].partition("Credential=")[2].partition("/")[0] for *_, headers in kms.requests
+    ]
+    assert signed == ["A", "A", "RENEWED"]
+
+
+@pytest.mark.parametrize("process", ["false", ""])
 def test_what_is_wrong_with_credentials_is_said_to_whoever_has_a_limit_and_tried_again(
-    kms, key, monkeypatch, tmp_path
+    kms, key, monkeypatch, tmp_path, process
 ):
-    login_by(monkeypatch, tmp_path, "false")
+    """A machine that had none when it was first asked may have some later, as one that just started does."""
+    login_by(monkeypatch, tmp_path, process)
+    if not process:
+        (tmp_path / "config").unlink()
     opener = KmsOpener(key, client(key, seconds=20))
     refused(UsageError, "no-credentials", lambda: opener.unwrap(b"x", INFO))
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", CREDENTIALS[0])

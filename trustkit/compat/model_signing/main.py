@@ -12,7 +12,7 @@ import sys
 import warnings
 from typing import TYPE_CHECKING
 
-from trustkit.errors import EXIT_INTERRUPTED, EXIT_TRUSTED, TrustkitError, UsageError
+from trustkit.errors import EXIT_INTERRUPTED, EXIT_TRUSTED, TrustkitError, UsageError, is_interruption
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,9 +35,9 @@ def main(argv: Sequence[str]) -> int:
         return _attend(argv)
     except TrustkitError as error:
         _voice().fail(error)
-    except KeyboardInterrupt:
-        return _voice().end(EXIT_INTERRUPTED, "interrupted", "interrupted; nothing is left half-written")
-    except Exception as error:  # noqa: BLE001 - whatever it is, it must not look like success
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - it must not look like success
+        if is_interruption(error):
+            return _voice().end(EXIT_INTERRUPTED, "interrupted", "interrupted; nothing is left half-written")
         _voice().end(EXIT_FAILED, "internal-error", f"a bug in trustkit ({type(error).__name__}); report it")
     return EXIT_FAILED
 
