@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import gc
 import importlib.util
 import os
 import re
@@ -36,6 +37,12 @@ def pytest_xdist_make_scheduler(config, log):
             return self._group(nodeid.split("::", 1)[0]) or super()._split_scope(nodeid)
 
     return ByFile(config, log)
+
+
+def pytest_collection_finish():
+    """Leave what thirteen thousand tests are made of out of every later search for garbage."""
+    gc.collect()
+    gc.freeze()
 
 
 def simulator(name):
