@@ -26,7 +26,7 @@ from trustkit.workloads.values import ModelReference
 
 State = Literal["pinned", "locked", "mutable", "unresolved", "possible", "forbidden"]
 REMEDIES = {
-    "not-pinned": "append @sha256: and the manifest digest, or lock the reference in a lockfile (--lock)",
+    "not-pinned": "append @sha256: and the manifest digest to a trust:// reference; lock any other (--lock)",
     "not-locked": "add the reference and its manifest digest to the lockfile",
     "lock-mismatch": "find out which of the two digests is meant, and correct the other",
     "unresolved-model": "name the model in the object itself, by a pinned reference",

@@ -47,7 +47,7 @@ def extended_table(untrusted: bytes) -> Table:
     try:
         added = parse_yaml(untrusted)
     except FormatError as error:
-        raise FormatError("bad-table", f"the extension of the table is {error}") from None
+        raise FormatError("bad-table", f"the extension of the table: {error.message}") from None
     base = default_document()
     if not isinstance(added, dict) or added.get("version") != base.get("version"):
         raise FormatError("bad-table", f"an extension of the table starts with version: {base['version']}")
