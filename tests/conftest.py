@@ -6,6 +6,7 @@ import gc
 import importlib.util
 import os
 import re
+import signal
 import ssl
 import sys
 import time
@@ -37,6 +38,12 @@ def pytest_xdist_make_scheduler(config, log):
             return self._group(nodeid.split("::", 1)[0]) or super()._split_scope(nodeid)
 
     return ByFile(config, log)
+
+
+def pytest_configure():
+    """A shell lets what it runs in the background ignore Ctrl-C; tests that send one would wait for ever."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_finish():
