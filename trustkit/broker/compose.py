@@ -59,6 +59,7 @@ def compose(
     policy = _policy(config)
     check_grants(config.grants, policy)
     openers = openers_from(config, monotonic=monotonic)
+    _check_apart(openers, policy)
     engine = _engine(config)
     source = SVIDSource(lambda name: _svid_file(config, name), clock, alarm=alarm)
     identity = source.current().spiffe_id
@@ -82,6 +83,17 @@ def compose(
         source,
         _summary(policy, engine, openers, identity),
     )
+
+
+def _check_apart(openers: tuple[Opener, ...], policy: VerificationPolicy) -> None:
+    """Refuse a key that both signs and opens: whoever leaks one of its uses leaks the other."""
+    signing = {key.fingerprint for key in policy.keys_of()}
+    if any(opener.key_id in signing for opener in openers):
+        raise UsageError(
+            "recipient-signs",
+            "config.openers holds a key that signs for the policy; "
+            "open with a pair of its own, of `trustkit key generate --type x25519`",
+        )
 
 
 def _summary(

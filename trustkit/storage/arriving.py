@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from trustkit.artifact.lanes import Lanes
 from trustkit.errors import UnavailableError
 from trustkit.storage.checker import Checker
+from trustkit.storage.handover import InOrder, Ring
 from trustkit.storage.staging import Staging
 from trustkit.storage.turns import Shared
 
@@ -24,10 +25,10 @@ Progress = Callable[[int], None]
 
 @dataclass(slots=True)
 class Buffers:
-    """One thread's memory: a range as the source sends it, and what was opened of it."""
+    """One thread's memory: a range as the source sends it, and what was opened of it, until it was hashed."""
 
     range: memoryview
-    opened: memoryview
+    opened: Ring
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,41 +51,43 @@ class Arriving(Shared[Buffers]):
     """One file on its way from a source into a staging folder."""
 
     def __init__(self, batches: int, sink: Sink) -> None:
-        super().__init__(batches, orders=1)
+        self._hashing = InOrder(self._hashed)
+        super().__init__(batches, self._hashing)
         self.sink = sink
         self._file = -1
 
     @abstractmethod
     def chunks(self, number: int, own: Buffers) -> Iterator[tuple[int, memoryview]]:
-        """Yield places and bytes of a batch, authenticated where sealed; they stay until it ends."""
+        """Yield places and bytes of a batch, authenticated where sealed; in `own.opened`, or made anew."""
 
     def begin(self) -> None:
         """Make the file."""
         self._file = self.sink.staging.create(self.sink.name)
 
     def work(self, number: int, own: Buffers, lanes: Lanes) -> bool:
-        """Write a batch, and hash it in its turn: while it is hot where that has come already."""
-        (turns,) = self.turns
+        """Write a batch, and hash it while it is hot where it is due, or hand it over to who hashes."""
         waiting: list[memoryview] = []
         for place, chunk in self.chunks(number, own):
             if lanes.stopped:
                 return False
             write_at(self._file, chunk, place)
             waiting.append(chunk)
-            if turns.has_come(number):
+            if self._hashing.is_due(number):
                 self._check(waiting)
-        if not turns.wait(number):
+        if not self._hashing.hand_in(number, waiting, own.opened.free()):
             return False
-        self._check(waiting)
-        if number == self.batches - 1:
-            self.sink.checker.finish()
-        turns.done(number)
+        own.opened.pass_on()
         return True
 
     def end(self) -> None:
         """Close the file."""
         if self._file >= 0:
             os.close(self._file)
+
+    def _hashed(self, number: int, waiting: list[memoryview]) -> None:
+        self._check(waiting)
+        if number == self.batches - 1:
+            self.sink.checker.finish()
 
     def _check(self, waiting: list[memoryview]) -> None:
         for chunk in waiting:

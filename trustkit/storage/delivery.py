@@ -25,6 +25,7 @@ from trustkit.sealing.floe import HEADER_LENGTH, PartOpener, segments_of
 from trustkit.sealing.keys import Dek
 from trustkit.storage.arriving import Arriving, Buffers, Progress, Sink
 from trustkit.storage.checker import Checker, by_file
+from trustkit.storage.handover import Ring
 from trustkit.storage.source import Source
 from trustkit.storage.staging import Staging
 from trustkit.storage.turns import run_shared
@@ -33,6 +34,9 @@ RANGE = 8 << 20
 """Bytes of one file asked for at once, from a source far away; each segment is opened while it is hot."""
 NEAR = 1 << 20
 """The same from a disk of this machine, where asking costs nothing: what stays in a core's cache."""
+
+PIECES = 2
+"""What a thread has to open into: one is filled while the other is hashed, by whoever is at it."""
 
 
 def deliver_sealed(
@@ -54,7 +58,7 @@ def deliver_sealed(
         manifest: Verified; what the author signed.
         staging: Where the files go; the caller publishes or wipes it.
         dek: The data key, whose commitment was checked.
-        workers: Threads; each needs two ranges of memory, and several may work on one file.
+        workers: Threads; each needs three ranges of memory, and several may work on one file.
         range_bytes: Most bytes asked for at once; a single segment may be longer.
         progress: Told of every chunk that was opened and hashed.
 
@@ -70,7 +74,7 @@ def deliver_sealed(
     def buffers() -> Buffers:
         return Buffers(
             memoryview(bytearray(parameters.segment_length * group)),
-            memoryview(bytearray(parameters.plaintext_length * group)),
+            _ring(parameters.plaintext_length * group),
         )
 
     def make(part: Part) -> _SealedPart:
@@ -131,10 +135,14 @@ def deliver_plain(
         sorted(lengths, key=lambda name: -lengths[name]),
         make,
         batches=lambda name: _ranges(lengths[name]),
-        state=lambda: Buffers(memoryview(bytearray(RANGE)), memoryview(b"")),
+        state=lambda: Buffers(memoryview(b""), _ring(RANGE)),
         workers=workers,
     )
     return total
+
+
+def _ring(length: int) -> Ring:
+    return Ring([memoryview(bytearray(length)) for _ in range(PIECES)])
 
 
 def _ranges(length: int) -> int:
@@ -152,7 +160,7 @@ class _PlainFile(Arriving):
     def chunks(self, number: int, own: Buffers) -> Iterator[tuple[int, memoryview]]:
         """Read one range."""
         start = number * RANGE
-        view = own.range[: min(RANGE, self._length - start)]
+        view = own.opened.piece[: min(RANGE, self._length - start)]
         self._source.read_range(self.sink.name, start, view)
         yield start, view
 
@@ -197,7 +205,7 @@ class _SealedPart(Arriving):
         self._source.read_range(self._blob, start, untrusted)
         for position in range(first, last):
             place = position - first
-            into = own.opened[place * whole : (place + 1) * whole]
+            into = own.opened.piece[place * whole : (place + 1) * whole]
             size = self._opener.open_into(
                 untrusted[place * segment : (place + 1) * segment],
                 position,

@@ -38,6 +38,7 @@ from trustkit.sealing.jwe import (
 )
 from trustkit.storage.arriving import Arriving, Buffers, Progress, Sink, write_at
 from trustkit.storage.checker import Checker, by_file
+from trustkit.storage.handover import Ring
 from trustkit.storage.sealing_folder import read_signed
 from trustkit.storage.source import Source
 from trustkit.storage.staging import Staging
@@ -141,7 +142,7 @@ def open_files(
         sorted(by_file(manifest).items(), key=lambda entry: -(entry[1][-1].end or 0)),
         make,
         batches=lambda _: 1,
-        state=lambda: Buffers(memoryview(bytearray(TEXT_CHUNK)), memoryview(b"")),
+        state=lambda: Buffers(memoryview(bytearray(TEXT_CHUNK)), Ring((memoryview(b""),))),
         workers=workers,
     )
     return sum(lengths)
@@ -151,7 +152,7 @@ class _Departing(Shared[memoryview]):
     """One file on its way into a JWE, front to back."""
 
     def __init__(self, tree: Tree, file: TreeFile, sink: Sink, sealer: JweSealer | None) -> None:
-        super().__init__(1, orders=0)
+        super().__init__(1)
         self._tree = tree
         self._file = file
         self._sink = sink

@@ -33,7 +33,7 @@ from trustkit.sealing.keys import Dek
 from trustkit.storage.arriving import Progress, write_at
 from trustkit.storage.checker import Checker, by_file
 from trustkit.storage.staging import Staging
-from trustkit.storage.turns import Shared, run_shared
+from trustkit.storage.turns import Shared, Turns, run_shared
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,8 @@ class _Departing(Shared[_Buffers]):
     """One file on its way into ciphertext: a batch is a segment, hashed in order before and after."""
 
     def __init__(self, tree: Tree, staging: Staging, job: _Job, found: dict[str, Part]) -> None:
-        super().__init__(segments_of(job.file.stamp.size, job.parameters), orders=2)
+        self._before, self._after = Turns(), Turns()
+        super().__init__(segments_of(job.file.stamp.size, job.parameters), self._before, self._after)
         self._tree = tree
         self._staging = staging
         self._job = job
@@ -164,21 +165,20 @@ class _Departing(Shared[_Buffers]):
         chunk = read_signed(file.name, self._source, own.plain[: file.stamp.size - start], start)
         size = self._sealer.seal_into(chunk, number, final=final, out=own.sealed)
         write_at(self._sink, own.sealed[:size], HEADER_LENGTH + number * parameters.segment_length)
-        before, after = self.turns
-        if lanes.stopped or not before.wait(number):
+        if lanes.stopped or not self._before.wait(number):
             return False
         self._job.checker.update(chunk)
         if final:
             self._job.checker.finish()
-        before.done(number)
-        if not after.wait(number):
+        self._before.done(number)
+        if not self._after.wait(number):
             return False
         self._hasher.update(own.sealed[:size])
         if final:
             self._name()
         if self._job.progress is not None:
             self._job.progress(len(chunk))
-        after.done(number)
+        self._after.done(number)
         return True
 
     def end(self) -> None:

@@ -12,12 +12,19 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from trustkit.artifact.lanes import Lanes, run_lanes
 
 T = TypeVar("T")
 S = TypeVar("S")
+
+
+class Point(Protocol):
+    """Somewhere that batches pass in order."""
+
+    def give_up(self) -> None:
+        """Let nobody pass any more, and everybody who waits go."""
 
 
 class Turns:
@@ -27,10 +34,6 @@ class Turns:
         self._next = 0
         self._given_up = False
         self._changed = threading.Condition()
-
-    def has_come(self, number: int) -> bool:
-        """Say whether it is this number's turn, without waiting."""
-        return self._next == number and not self._given_up
 
     def wait(self, number: int) -> bool:
         """Wait for this number's turn; False where somebody before it gave up."""
@@ -56,12 +59,12 @@ class Shared(ABC, Generic[S]):
 
     Args:
         batches: How many pieces it is worked on in.
-        orders: How many points there are that the pieces pass in order.
+        points: What the pieces pass in order.
     """
 
-    def __init__(self, batches: int, *, orders: int) -> None:
+    def __init__(self, batches: int, *points: Point) -> None:
         self.batches = batches
-        self.turns = tuple(Turns() for _ in range(orders))
+        self.points = points
         self._lock = threading.Lock()
         self._taken = self._inside = 0
         self._begun = self._ended = False
@@ -96,7 +99,7 @@ class Shared(ABC, Generic[S]):
 
     @abstractmethod
     def work(self, number: int, own: S, lanes: Lanes) -> bool:
-        """Do one batch, passing every point of `turns`; False where it was given up."""
+        """Do one batch, passing every one of `points`; False where it was given up."""
 
     @abstractmethod
     def end(self) -> None:
@@ -125,8 +128,8 @@ class Shared(ABC, Generic[S]):
             return self._taken - 1
 
     def _give_up(self) -> None:
-        for turns in self.turns:
-            turns.give_up()
+        for point in self.points:
+            point.give_up()
         with self._lock:
             self._taken = self.batches
 

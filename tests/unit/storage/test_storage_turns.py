@@ -13,7 +13,7 @@ class Noted(Shared):
     """Notes what is done to it; each batch does something in any order, and something in order."""
 
     def __init__(self, name, batches, log, *, at=None, how=None):
-        super().__init__(batches, orders=2)
+        super().__init__(batches, Turns(), Turns())
         self.name, self.log, self.at, self.how = name, log, at, how
         self.threads = set()
 
@@ -28,7 +28,7 @@ class Noted(Shared):
             return self.how(lanes)
         if lanes.stopped:
             return False
-        for place, turns in enumerate(self.turns):
+        for place, turns in enumerate(self.points):
             if not turns.wait(number):
                 return False
             self.log.append((self.name, place, number))
@@ -144,8 +144,6 @@ def test_who_comes_too_late_touches_nothing():
 
 def test_turns_pass_in_order_whoever_comes_first():
     turns, passed = Turns(), []
-    assert turns.has_come(0)
-    assert not turns.has_come(1)
 
     def come(number):
         assert turns.wait(number)
@@ -161,4 +159,3 @@ def test_turns_pass_in_order_whoever_comes_first():
     assert passed == list(range(20))
     turns.give_up()
     assert not turns.wait(20)
-    assert not turns.has_come(20)
