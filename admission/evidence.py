@@ -33,6 +33,10 @@ from trustkit.verifying.sealed import VerifiedSealed, check_plain, verify_sealed
 from trustkit.verifying.verify import VerifiedManifest, verify_manifest
 
 Outcome = Literal["verified", "refused", "unavailable", "unresolved"]
+_MAX_NAMED = 400
+"""Most of a reference that stands in a message (characters), so that there is room for the reason."""
+_MAX_END = 80
+"""How much of that is its end: a digest, and a little of the path."""
 
 
 class Documents(Protocol):
@@ -139,7 +143,11 @@ class EvidenceRoom:
     def finding(self, untrusted_reference: str, *, namespace: str, deadline: Deadline) -> Finding:
         """Return what can be proven about one reference; what it or the store does never raises."""
         try:
-            reference = self._acceptable(untrusted_reference)  # steps 1 and 2
+            reference = parse_reference(untrusted_reference)  # step 1
+        except TrustkitError as error:
+            return Finding("refused", error.code, error.message, remedy_for(error.code))
+        try:
+            self._demand_acceptable(reference)  # steps 1 and 2
             key = (str(reference), str(self._policy.digest), namespace)
             proven = self._cache.get(key)
             if proven is None or ended(proven.proof, self._now()):
@@ -147,20 +155,20 @@ class EvidenceRoom:
                 self._cache.put(key, proven)
         except UnavailableError as error:
             code = error.code if error.code == "deadline" else "store-unreachable"
-            return Finding("unavailable", code, error.message, remedy_for(code))
+            return Finding("unavailable", code, _about(reference, error), remedy_for(code))
         except TrustkitError as error:
-            return Finding("refused", error.code, error.message, remedy_for(error.code))
+            return Finding("refused", error.code, _about(reference, error), remedy_for(error.code))
         return Finding("verified", proven=proven)
 
-    def _acceptable(self, untrusted: str) -> Reference:
-        reference = parse_reference(untrusted)
+    def _demand_acceptable(self, reference: Reference) -> None:
         if reference.digest is None:
             raise VerificationError(
                 "not-pinned", "the reference names no digest, so its bytes could be moved"
             )
         if reference.host not in self._hosts:
-            raise VerificationError("store-not-allowed", f"{reference.host} is not an allowed store")
-        return reference
+            meant = sorted(host for host in self._hosts if host.rpartition(":")[0] == reference.host)
+            more = f"; write {' or '.join(meant)}" if meant else ""
+            raise VerificationError("store-not-allowed", f"{reference.host} is not an allowed store{more}")
 
     def _proven(self, reference: Reference, deadline: Deadline) -> Proven:
         deadline.check()
@@ -191,6 +199,17 @@ class EvidenceRoom:
             if error.code == ABSENT:
                 return None
             raise
+
+
+def _about(reference: Reference, error: TrustkitError) -> str:
+    """Name the model, so that the record of a denial does; what parsed is plain text, and holds no secret.
+
+    Of a long reference the middle is left out: its end is the digest.
+    """
+    text = str(reference)
+    if len(text) > _MAX_NAMED:
+        text = f"{text[: _MAX_NAMED - _MAX_END]}...{text[-_MAX_END:]}"
+    return f"{text}: {error.message}"
 
 
 ABSENT = "not-found"

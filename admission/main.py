@@ -108,6 +108,7 @@ def _run(arguments: argparse.Namespace, argv: Sequence[str], environ: Mapping[st
     from admission.serving import Surroundings, serve
 
     _say_what_is_insecure(config, voice)
+    _say_what_is_not_mounted(config, voice)
     composed = compose(config, clocks=clocks, alarm=voice.warn)
     if arguments.verb == "check-config":
         from admission.tls import tls_context
@@ -128,6 +129,14 @@ def _say_what_is_insecure(config: Config, voice: Voice) -> None:
     if config.tls.client_ca is None:
         why = "whoever reaches the port may ask, as tls.insecure_no_client_ca says; name the tls.client_ca"
         voice.warn(UsageError("insecure-no-client-ca", why))
+
+
+def _say_what_is_not_mounted(config: Config, voice: Voice) -> None:
+    """An image may hold these files itself, so it is no error."""
+    if config.sidecar.unmounted:
+        names = ", ".join(f"sidecar.{name}" for name in config.sidecar.unmounted)
+        why = f"no mount of the sidecar brings {names}, so none starts whose image does not hold that"
+        voice.warn(UsageError("sidecar-unmounted", f"{why}; add to sidecar.volumes and volume_mounts"))
 
 
 def _decide(arguments: argparse.Namespace, config: Config, clocks: Clocks, voice: Voice) -> int:

@@ -70,6 +70,21 @@ class SidecarConfig:
     startup_period_seconds: int
     startup_failure_threshold: int
 
+    @property
+    def unmounted(self) -> tuple[str, ...]:
+        """The members that name what the sidecar reads and that lies under none of its mounts."""
+        read = {
+            "svid_directory": self.svid_directory,
+            "policy_file": self.policy_file,
+            "trust_bundle_file": self.trust_bundle_file,
+        }
+        mounted = [str(mount["mountPath"]).rstrip("/") for mount in self.volume_mounts]
+        return tuple(
+            name
+            for name, path in read.items()
+            if not any(path == folder or path.startswith(f"{folder}/") for folder in mounted)
+        )
+
 
 def sidecar_from(fields: Fields) -> SidecarConfig:
     """Read the ``sidecar`` member.
@@ -82,6 +97,7 @@ def sidecar_from(fields: Fields) -> SidecarConfig:
         fields.maybe("health_listen", str) or "0.0.0.0:8090", "config.sidecar.health_listen"
     )
     command = fields.maybe("command", list) or ["trustkit-sidecar"]
+    volumes = _volumes(fields.maybe("volumes", list) or [])
     config = SidecarConfig(
         image=_pinned(fields.take("image", str)),
         command=tuple(nonempty(word, "config.sidecar.command") for word in command),
@@ -93,8 +109,8 @@ def sidecar_from(fields: Fields) -> SidecarConfig:
         broker_id=spiffe_id(fields.take("broker_id", str), "config.sidecar.broker_id"),
         health_host=host,
         health_port=port,
-        volumes=_volumes(fields.maybe("volumes", list) or []),
-        volume_mounts=_mounts(fields.maybe("volume_mounts", list) or []),
+        volumes=volumes,
+        volume_mounts=_mounts(fields.maybe("volume_mounts", list) or [], volumes),
         run_as_user=count(fields, "run_as_user", 65532, most=2**31 - 1),
         cpu_request_millicores=count(fields, "cpu_request_millicores", 250, most=1_000_000),
         cpu_limit_millicores=count(fields, "cpu_limit_millicores", 2_000, most=1_000_000),
@@ -146,17 +162,24 @@ def _demand_audiences(volume: Object, where: str) -> None:
             )
 
 
-def _mounts(entries: list[strictjson.Value]) -> tuple[Object, ...]:
+def _mounts(entries: list[strictjson.Value], volumes: tuple[Object, ...]) -> tuple[Object, ...]:
+    """Where the sidecar sees them; the API server refuses every pod with a mount of no volume."""
+    names = [volume["name"] for volume in volumes]
     found: list[Object] = []
     for index, entry in enumerate(entries):
-        fields = Fields(entry, f"config.sidecar.volume_mounts[{index}]", MEMBERS["sidecar.volume_mounts[]"])
+        where = f"config.sidecar.volume_mounts[{index}]"
+        fields = Fields(entry, where, MEMBERS["sidecar.volume_mounts[]"])
         mount: Object = {
             "mountPath": fields.take("mountPath", str),
             "name": fields.take("name", str),
             "readOnly": True,
         }
         if fields.maybe("readOnly", bool) is False:
-            raise FormatError("bad-config", f"config.sidecar.volume_mounts[{index}] must be read-only")
+            raise FormatError("bad-config", f"{where} must be read-only")
         fields.done()
+        if mount["name"] not in names:
+            raise FormatError(
+                "bad-config", f"{where}.name must be that of one of sidecar.volumes", field=where
+            )
         found.append(mount)
     return tuple(found)

@@ -12,10 +12,14 @@ import admission.config
 import trustkit.broker.config
 import trustkit.sidecar.config
 import trustkit.store.config
-from trustkit.errors import UsageError
+from trustkit.errors import FormatError, UsageError
 from trustkit.signing.key import generate_key
 from trustkit.spiffe.authority import Authority
 from trustkit.verifying import policy as policies
+from trustkit.workloads.basefile import parse_bases
+from trustkit.workloads.extension import extended_table
+from trustkit.workloads.extract import references
+from trustkit.workloads.table import default_table
 
 PAGE = "trustkit/design/configuration.md"
 ROW = re.compile(r"^\| `([^`]+)` \| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", re.MULTILINE)
@@ -45,7 +49,10 @@ ROOTS = Authority("demo.test", now=time.time(), lifetime_seconds=3600).bundle_pe
 CERTIFIED = [{"name": "a", "roles": ["author"], "certificate": {"roots": {"pem": ROOTS}}}]
 OTHERWISE = {
     "webhook": [
-        {"sidecar.volume_mounts": [{"name": "trustkit-svid", "mountPath": "/svid"}]},
+        {
+            "sidecar.volumes": [{"name": "trustkit-svid", "csi": {"driver": "csi.spiffe.io"}}],
+            "sidecar.volume_mounts": [{"name": "trustkit-svid", "mountPath": "/svid"}],
+        },
         {"tls": {"certificate": "a", "private_key": "b", "insecure_no_client_ca": True}},
     ],
     "broker": [{"openers": [{"kms": KMS}]}],
@@ -56,6 +63,9 @@ OTHERWISE = {
     ],
 }
 """Members that examples leave out, in a document that is as small as it can be."""
+
+TOLD = ("sidecar.volume_mounts", "sidecar.volumes")
+"""Members of the webhook's example that can be left out in the order given, and then something is said."""
 
 UNCHANGEABLE = {"sidecar.volume_mounts[].readOnly", "spec.threshold"}
 """Members that may have their default alone, in a smallest document."""
@@ -80,11 +90,23 @@ def listed(page):
     }
 
 
+def written(page):
+    """Map the name of each example to its text."""
+    found = dict(EXAMPLE.findall(page))
+    assert set(found) == {*FILES, "sidecar", "table", "bases"}
+    return found
+
+
 @pytest.fixture(scope="module")
 def examples(page):
-    found = dict(EXAMPLE.findall(page))
-    assert set(found) == {*FILES, "sidecar"}
-    return {name: text.split() if name == "sidecar" else yaml.safe_load(text) for name, text in found.items()}
+    """Each document as small as it is valid: what is only needed to work is taken out of the webhook's."""
+    found = written(page)
+    small = {
+        name: text.split() if name == "sidecar" else yaml.safe_load(text) for name, text in found.items()
+    }
+    for member in TOLD:
+        small["webhook"] = without(small["webhook"], member)
+    return small
 
 
 def loaded(name, document):
@@ -191,6 +213,47 @@ def test_every_variable_is_named(page, demand_none):
 def test_an_example_is_valid_and_nothing_can_be_left_out(name, examples, demand_none):
     loaded(name, examples[name])
     demand_none(path for path in paths_in(examples[name]) if not refused(name, without(examples[name], path)))
+
+
+def test_a_sidecar_of_the_webhooks_example_finds_all_it_reads(page):
+    example = yaml.safe_load(written(page)["webhook"])
+    assert loaded("webhook", example).sidecar.unmounted == ()
+    assert refused("webhook", without(example, "sidecar.volumes"))
+    paths = ("svid_directory", "policy_file", "trust_bundle_file")
+    assert loaded("webhook", without(example, "sidecar.volume_mounts")).sidecar.unmounted == paths
+    for number, mount in enumerate(example["sidecar"]["volume_mounts"]):
+        less = copy.deepcopy(example)
+        del less["sidecar"]["volume_mounts"][number]
+        assert loaded("webhook", less).sidecar.unmounted, mount
+
+
+def test_the_tables_example_says_where_a_kind_names_its_model_and_which_hold_none(page):
+    text = written(page)["table"]
+    table = extended_table(text.encode())
+    server = {"apiVersion": "ml.example/v1", "kind": "Server", "spec": {"brain": "acme/tiny"}}
+    [model] = references(server, table=table).models
+    assert (model.path, model.reference) == ("spec.brain", "acme/tiny")
+    assert references(server).models == ()
+    for name in yaml.safe_load(text)["bystanders"]:
+        group, _, kind = name.partition("/")
+        stranger = {"apiVersion": f"{group}/v1", "kind": kind, "spec": {}}
+        assert references(stranger).unresolved
+        assert references(stranger, table=table).unresolved == ()
+    with pytest.raises(FormatError):
+        extended_table(text.partition("\n")[2].encode())
+
+
+def test_the_example_of_bases_names_the_model_of_what_is_based_on_it(page):
+    bases = parse_bases(written(page)["bases"].encode(), default_table()).seen_from("team")
+    service = {
+        "apiVersion": "serving.kserve.io/v1alpha2",
+        "kind": "LLMInferenceService",
+        "metadata": {"name": "x", "namespace": "team"},
+        "spec": {"baseRefs": [{"name": "shared"}]},
+    }
+    [model] = references(service, bases=bases).models
+    assert (model.scheme, model.pinned) == ("trust", True)
+    assert references(service).unresolved
 
 
 def test_the_sidecars_example_is_valid_and_nothing_can_be_left_out(examples, demand_none):

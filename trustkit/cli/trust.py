@@ -34,6 +34,7 @@ def policy_from_flags(
     *,
     flag: str = "--key",
     roots: Path | None = None,
+    ca: bool = False,
     identities: Sequence[str] = (),
 ) -> VerificationPolicy:
     """Return the policy that the flags name.
@@ -44,6 +45,7 @@ def policy_from_flags(
         publisher_key: Value of ``--publisher-key``; only beside a key.
         flag: What the author's flag is called in messages.
         roots: Value of ``--ca``.
+        ca: Whether the command has that flag.
         identities: Values of ``--identity``; only beside ``--ca``.
 
     Raises:
@@ -64,7 +66,8 @@ def policy_from_flags(
     if policy is not None:
         return read_policy(policy)
     if key is None:
-        raise UsageError("no-authority", f"whom to believe? Give {flag} with a public key file, or --policy")
+        others = ", --ca with a file of roots, or --policy" if ca else ", or --policy"
+        raise UsageError("no-authority", f"whom to believe? Give {flag} with a public key file{others}")
     return policy_from_keys(read_key(key), None if publisher_key is None else read_key(publisher_key))
 
 

@@ -284,7 +284,12 @@ _REQUIRED: tuple[_Flag, ...] = (
     ("--health", _listen, "HOST:PORT", "where /healthz and /readyz answer; port 0 takes any"),
 )
 _OPTIONAL: tuple[_Flag, ...] = (
-    ("--descriptor-digest", _sha256, "DIGEST", "of a sealed model's descriptor; a plain model has none"),
+    (
+        "--descriptor-digest",
+        _sha256,
+        "DIGEST",
+        "of a sealed model's descriptor, as trustkit seal prints it; a plain model has none",
+    ),
     ("--timeout-seconds", _seconds, "SECONDS", "how long one answer may take (30)"),
     ("--budget-seconds", _seconds, "SECONDS", "how long what is unavailable is tried again (120)"),
     ("--workers", _workers, "COUNT", "threads that fetch (one a core, at most 4)"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from trustkit.attest.bundle import CertificateChain, Material
+from trustkit.digest import digest_of
 from trustkit.errors import FormatError
 from trustkit.records import dataclass
 
@@ -67,3 +68,18 @@ def check_signer(material: Material, *, at: float) -> str | None:
     leaf = presented_by(material).leaf
     check_signs(leaf, at=at)
     return next(iter(identities_in(leaf)), None)
+
+
+def presents_key(untrusted: Material, public_pem: bytes) -> bool:
+    """Say whether a bundle claims this key for its first signer; advice for who signs again, never trust.
+
+    Raises:
+        FormatError: ``bad-certificate``.
+        LimitError: ``too-large``.
+    """
+    if not isinstance(untrusted, CertificateChain):
+        return untrusted.hint == digest_of(public_pem).hex
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    key = presented_by(untrusted).leaf.public_key()
+    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo) == public_pem

@@ -8,7 +8,9 @@ from pathlib import Path
 from trustkit.artifact.inputs import read_input
 from trustkit.attest import bundle as bundles
 from trustkit.errors import LimitError, TrustkitError
+from trustkit.signing.key import Signer
 from trustkit.storage.held import Pause, write_held
+from trustkit.workflows.remarks import replaced_others
 
 
 def is_bundle(path: Path) -> bool:
@@ -20,14 +22,20 @@ def is_bundle(path: Path) -> bool:
     return True
 
 
-def write_bundle(target: Path, raw: bytes, *, overwrite: bool, pause: Pause = time.sleep) -> None:
+def write_bundle(
+    target: Path, raw: bytes, *, signer: Signer, overwrite: bool, pause: Pause = time.sleep
+) -> tuple[str, ...]:
     """Write a bundle in one step.
 
     Args:
         target: Where it goes.
         raw: Its bytes.
+        signer: Whose it is.
         overwrite: Replace a bundle that lies there.
         pause: Waits a moment while another run replaces it.
+
+    Returns:
+        What the signer should know of the bundle that was replaced.
 
     Raises:
         LimitError: ``too-large``: it would not be read again.
@@ -38,4 +46,15 @@ def write_bundle(target: Path, raw: bytes, *, overwrite: bool, pause: Pause = ti
         raise LimitError(
             "too-large", f"the bundle would be larger than {bundles.MAX_BYTES} bytes; sign parts"
         )
-    write_held(target, raw, overwrite=overwrite, pause=pause)
+    lost: list[str | None] = []
+
+    def count() -> None:
+        """At the last moment: whoever adds a signature holds the folder as well."""
+        try:
+            before = read_input(target, max_bytes=bundles.MAX_BYTES, what="bundle")
+        except TrustkitError:
+            return
+        lost[:] = [replaced_others(before, signer)]
+
+    write_held(target, raw, overwrite=overwrite, pause=pause, check=count)
+    return tuple(remark for remark in lost if remark)

@@ -18,7 +18,7 @@ from typing import Literal, NamedTuple
 
 from trustkit.strictjson import Object
 from trustkit.workloads.basefile import Bases
-from trustkit.workloads.extract import references
+from trustkit.workloads.extract import KIND_PLACE, references
 from trustkit.workloads.lock import Lock
 from trustkit.workloads.manifests import Subject
 from trustkit.workloads.table import Table, default_table
@@ -29,6 +29,8 @@ REMEDIES = {
     "not-pinned": "append @sha256: and the manifest digest to a trust:// reference; lock any other (--lock)",
     "not-locked": "add the reference and its manifest digest to the lockfile",
     "lock-mismatch": "find out which of the two digests is meant, and correct the other",
+    "unknown-kind": "if it holds no model, say so in a file for --table, under bystanders: [GROUP/KIND]; if "
+    "it holds one, give it a row under kinds",
     "unresolved-model": "name the model in the object itself, by a pinned reference",
     "unresolved-gpu": "name the model that the accelerator is for, by a pinned reference",
     "reserved-annotation": "remove the annotation; only trustkit may write it",
@@ -133,7 +135,7 @@ def _findings(
         state, code = _judged(model, lock, subject.title)
         yield finding(model.path, model.reference, state, code, model=model, reason=model.reason)
     for place in said.unresolved:
-        code = "unresolved-gpu" if place.code == "unresolved-gpu" else "unresolved-model"
+        code = "unknown-kind" if place.path == KIND_PLACE else place.code
         yield finding(place.path, place.text, "unresolved", code, reason=place.reason)
     for name in said.reserved_annotations:
         why = "only trustkit writes annotations of this prefix"

@@ -105,8 +105,8 @@ def sign_objects(
     )
     manifest = named_for(compat, timed_manifest(tree, asked, Memory()).manifest, single=tree.single)
     statement = statement_of(manifest, place.name, compat=compat)
-    write_bundle(target, signed_statement(statement, signer), overwrite=overwrite)
-    warnings = (*warnings_of(tree, ignore), *unread_by(compat, manifest))
+    lost = write_bundle(target, signed_statement(statement, signer), signer=signer, overwrite=overwrite)
+    warnings = (*warnings_of(tree, ignore), *unread_by(compat, manifest), *lost)
     return Signed(manifest, target, sum(tree.files.sizes()), warnings)
 
 

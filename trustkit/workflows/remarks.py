@@ -10,7 +10,10 @@ from trustkit.artifact.inputs import decoded
 from trustkit.artifact.leaving_out import needless
 from trustkit.artifact.names import check_name
 from trustkit.artifact.tree import Tree, hard_linked
-from trustkit.errors import FormatError, LimitError
+from trustkit.attest.bundle import parse_bundle
+from trustkit.errors import FormatError, LimitError, TrustkitError
+from trustkit.signing.key import Signer
+from trustkit.verifying.presenting import presents_key
 
 
 def subject_name(path: Path) -> str:
@@ -29,3 +32,22 @@ def warnings_of(tree: Tree, ignore: Sequence[str]) -> Iterator[str]:
         yield f"{linked[0]!r} has other hard links, through which it can be changed ({count})"
     for name in needless(tree, ignore):
         yield f"there is no {name!r} to ignore; whatever appears there later will be ignored"
+
+
+def replaced_others(untrusted: bytes, signer: Signer) -> str | None:
+    """Say how many signatures of other keys a bundle bears that is about to be replaced; None for none.
+
+    Nothing is verified: a bundle says by which key its first signature is, and nothing of those that were
+    added. What does not parse says nothing.
+    """
+    try:
+        bundle = parse_bundle(untrusted)
+        own = presents_key(bundle.material, signer.public_pem())
+    except TrustkitError:
+        return None
+    count = len(bundle.envelope.signatures) - own
+    if count == 0:
+        return None
+    most = "up to " if not own and count > 1 else ""  # one that was added may be of this key
+    noun = "signature of another key" if count == 1 else "signatures of other keys"
+    return f"{most}{count} {noun} went with the replaced bundle; `sign --add` by them adds theirs again"

@@ -19,7 +19,7 @@ from trustkit.artifact import outputs
 from trustkit.artifact.hashing import Progress
 from trustkit.artifact.tree import Tree
 from trustkit.attest import bundle as bundles
-from trustkit.digest import Digest
+from trustkit.digest import Digest, digest_of
 from trustkit.errors import LimitError, VerificationError
 from trustkit.signing.key import Signer
 from trustkit.verifying.compare import match_tree
@@ -43,9 +43,14 @@ Entropy = Callable[[int], bytes]
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """What `seal` made: the descriptor it signed, the manifest behind it, and where the folder lies."""
+    """What `seal` made: the descriptor it signed, the manifest behind it, and where the folder lies.
+
+    Attributes:
+        descriptor_digest: SHA-256 of the bytes of the descriptor's bundle: what a sidecar insists on.
+    """
 
     descriptor: Descriptor
+    descriptor_digest: Digest
     manifest_digest: Digest
     output: Path
     files: int
@@ -121,10 +126,10 @@ def seal(
         wrapped = sealing.wrapped(context, recipients)  # a service may refuse; hours later is too late
         descriptor = sealing.parts(context, workers=workers or cores(), progress=progress)
         tree.check_unchanged()
-        sealing.documents(descriptor, signer, wrapped)
+        digest = sealing.documents(descriptor, signer, wrapped)
         staging.publish(**modes_by_umask())
     size = sum(part.plaintext_length for part in descriptor.parts)
-    return Sealed(descriptor, descriptor.manifest_digest, output, len(descriptor.parts), size)
+    return Sealed(descriptor, digest, descriptor.manifest_digest, output, len(descriptor.parts), size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,8 +194,8 @@ class _Sealing:
             parts=parts,
         )
 
-    def documents(self, descriptor: Descriptor, signer: Signer, wrapped: bytes) -> None:
-        """Sign the descriptor, and put it and the wrapped keys beside the author's bundle."""
+    def documents(self, descriptor: Descriptor, signer: Signer, wrapped: bytes) -> Digest:
+        """Write the signed descriptor and the wrapped keys beside the author's bundle; return its digest."""
         from trustkit.attest.predicates.sealed import statement_of_sealed
         from trustkit.sealing import documents as names
 
@@ -204,6 +209,7 @@ class _Sealing:
         self.staging.write(names.DESCRIPTOR, raw)
         self.staging.write(names.RECIPIENTS, wrapped)
         self.staging.write(names.SIGNATURE, self.believed.bundle)
+        return digest_of(raw)
 
 
 def modes_by_umask() -> dict[str, int]:

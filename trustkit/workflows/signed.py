@@ -123,7 +123,7 @@ def sign(
     files, size = tree.files if memory.files else (), sum(tree.files.sizes())
     del tree  # which may be large, as the bundle may be
     raw = signed_statement(statement_of(manifest, subject_name(path), compat=compat), signer)
-    write_bundle(target, raw, overwrite=overwrite)
+    warnings += write_bundle(target, raw, signer=signer, overwrite=overwrite)
     warnings += memory.keep(files, raw, began=began)
     return Signed(manifest, target, size, warnings, timed.unread, timed.faster)
 

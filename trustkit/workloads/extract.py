@@ -33,6 +33,9 @@ from trustkit.workloads.texts import read_texts
 from trustkit.workloads.values import Extraction
 from trustkit.workloads.volumes import read_sources
 
+KIND_PLACE = "kind"
+"""Where an object of a kind that nobody listed is unresolved."""
+
 
 def _no_deadline() -> None:
     """Let an object be read for as long as it takes."""
@@ -68,7 +71,7 @@ def references(
     pod, path = _pod(untrusted, kind)
     groups = groups_of(scan, _object(pod.get("spec")) if kind.pod is not None else None, path, notes)
     if kind is UNKNOWN:
-        notes.unresolved("kind", name, "this kind of object is not in the table of workloads")
+        notes.unresolved(KIND_PLACE, name, _unlisted(name))
     for group in groups:  # step 3
         read_group(group, notes, expects=kind.serves)
     notes.expects = kind.serves or any(group.expects for group in groups)
@@ -103,6 +106,14 @@ def _kind(untrusted: Object) -> str:
         return ""
     group = version.split("/", 1)[0] if "/" in version else "v1"
     return f"{group}/{kind}"[:512]
+
+
+def _unlisted(name: str) -> str:
+    """Say what a person can do about it: most kinds that nobody listed bring no model in."""
+    return (
+        f"the table of workloads has no row for the kind {name[:128]!r}; "
+        "one under bystanders says that it holds no model"
+    )
 
 
 def _pod(untrusted: Object, kind: Kind) -> tuple[Object, str]:

@@ -266,6 +266,14 @@ class Webhook:
                 "trust_bundle_file": "/svid/bundle.pem",
                 "broker": "broker:8443",
                 "broker_id": "spiffe://demo.test/broker",
+                "volumes": [
+                    {"name": "trustkit-svid", "csi": {"driver": "csi.spiffe.io"}},
+                    {"name": "trustkit-policy", "configMap": {"name": "policy"}},
+                ],
+                "volume_mounts": [
+                    {"name": "trustkit-svid", "mountPath": "/svid"},
+                    {"name": "trustkit-policy", "mountPath": "/policy"},
+                ],
             },
             **members,
         }

@@ -99,6 +99,14 @@ def _set(path, value):
     return change
 
 
+def _mounted(*mounts):
+    def change(document):
+        document["sidecar"]["volumes"] = [{"name": "trustkit-x", "csi": {"driver": "csi.spiffe.io"}}]
+        document["sidecar"]["volume_mounts"] = list(mounts)
+
+    return change
+
+
 WRONG = {
     "unknown member": _set("verify", False),
     "unknown TLS member": _set("tls.verify", False),
@@ -141,10 +149,9 @@ WRONG = {
             }
         ],
     ),
-    "writable mount": _set(
-        "sidecar.volume_mounts", [{"name": "trustkit-x", "mountPath": "/x", "readOnly": False}]
-    ),
-    "odd mount": _set("sidecar.volume_mounts", [{"name": "trustkit-x", "mountPath": "/x", "subPath": "y"}]),
+    "writable mount": _mounted({"name": "trustkit-x", "mountPath": "/x", "readOnly": False}),
+    "odd mount": _mounted({"name": "trustkit-x", "mountPath": "/x", "subPath": "y"}),
+    "mount of no volume": _mounted({"name": "trustkit-y", "mountPath": "/y"}),
     "policy that is no path": _set("policy", 1),
 }
 
@@ -191,6 +198,25 @@ def test_operator_volumes_are_completed_as_the_api_server_stores_them():
     assert found[2]["csi"] == {"driver": "csi.spiffe.io"}
     [token] = found[3]["projected"]["sources"]
     assert token == {"serviceAccountToken": {"audience": "trustkit", "expirationSeconds": 3600}}
+
+
+@pytest.mark.parametrize(
+    ("folders", "unmounted"),
+    [
+        ([], ("svid_directory", "policy_file", "trust_bundle_file")),
+        (["/svid"], ("policy_file",)),
+        (["/svid/"], ("policy_file",)),
+        (["/policy"], ("svid_directory", "trust_bundle_file")),
+        (["/svid", "/policy/policy.yaml"], ()),
+        (["/sv", "/pol"], ("svid_directory", "policy_file", "trust_bundle_file")),
+        (["/svid/bundle.pem", "/policy"], ("svid_directory",)),
+        (["/"], ()),
+    ],
+)
+def test_what_the_sidecar_reads_and_no_mount_brings_is_known(folders, unmounted):
+    document = copy.deepcopy(GOOD)
+    _mounted(*({"name": "trustkit-x", "mountPath": folder} for folder in folders))(document)
+    assert loaded(document).sidecar.unmounted == unmounted
 
 
 def test_host_and_port():

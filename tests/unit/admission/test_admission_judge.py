@@ -6,6 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from admission.compose import entry_of
 from trustkit.deciding.decision import Decision, Violation
 from trustkit.digest import digest_of
 from trustkit.errors import DeniedError, FormatError, LimitError, UnavailableError
@@ -222,6 +223,44 @@ def test_denied_by_the_compiled_rules(world, tools, compiled, make, code, hook):
     assert "unknown-facts" not in codes(verdict)
     assert verdict.patch == ()
     assert all(violation.remedy for violation in verdict.violations)
+
+
+@pytest.mark.parametrize("make", [tag, unsigned, wrong_signer, wrong_digest, foreign_store, store_down])
+def test_the_record_of_a_denial_by_evidence_names_the_model(world, tools, compiled, make):
+    world.rules = compiled
+    pod = make(world, tools)
+    [reference] = {word for word in pod["spec"]["containers"][0]["args"] if word.startswith("trust://")}
+    world.ask(pod)
+    entry = entry_of(*world.recorded[-1])
+    assert entry["models"] == []
+    assert any(f": {reference}: " in violation["message"] for violation in entry["violations"])
+
+
+def test_of_a_long_reference_both_ends_are_named_and_the_reason_after_them(world, tools, compiled):
+    world.rules = compiled
+    digest = f"@sha256:{'0' * 64}"
+    start = f"trust://{tools.host}/{'m/' * 60}"
+    verdict = world.ask(tools.pod("--model", f"{start}{'m/' * 700}end{digest}"))
+    [message] = [violation.message for violation in verdict.violations if violation.code == "unsigned"]
+    assert start in message
+    assert f"/m/end{digest}: the model carries no signature" in message
+    assert len(message) < 600
+
+
+def test_a_store_named_without_its_port_is_told_its_whole_name(world, tools):
+    host = tools.host.partition(":")[0]
+    verdict = world.ask(tools.pod("--model", world.publish("acme/llm/1").replace(tools.host, host)))
+    assert codes(verdict) == ["store-not-allowed"]
+    assert f"{host} is not an allowed store; write {tools.host}" in verdict.message
+    for make in (foreign_port, foreign_store):
+        assert "; write" not in world.ask(make(world, tools)).message
+
+
+def test_what_is_no_reference_is_not_repeated(world, tools):
+    """It could hold anything, a password too."""
+    verdict = world.ask(tools.pod("--model", f"trust://user:hunter2@{tools.host}/m@sha256:{'0' * 64}"))
+    assert codes(verdict) == ["bad-reference"]
+    assert "hunter2" not in verdict.message
 
 
 def test_allowed_by_the_compiled_rules(world, tools, compiled):

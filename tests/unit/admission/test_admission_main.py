@@ -375,6 +375,20 @@ def test_callers_without_the_ca_s_certificate_are_refused(webhook, tools, served
     assert webhook.ask(served[1], tools.review(tools.pod("--model", "x/y")))[0] == 200
 
 
+def test_a_sidecar_that_finds_nothing_where_it_reads_is_said_at_every_start(webhook):
+    """It may be in the image, so it is no error."""
+    sidecar = webhook.document()["sidecar"]
+    sidecar["volume_mounts"] = [{"name": "trustkit-svid", "mountPath": "/svid"}]
+    said = "trustkit-admission: warning: no mount of the sidecar brings sidecar.policy_file, so none starts"
+    done = webhook.run("check-config", "--config", webhook.config(sidecar=sidecar))
+    assert (done.returncode, done.stdout) == (0, "the configuration is valid\n")
+    assert (done.stderr.startswith(said), done.stderr.endswith("[sidecar-unmounted]\n")) == (True, True)
+    process, _, _ = webhook.serve(sidecar=sidecar)
+    with process:
+        assert process.end(signal.SIGTERM) == 0
+    assert process.complained.startswith(said)
+
+
 def test_answering_anybody_is_said_at_every_start(webhook, tools):
     said = "trustkit-admission: warning: whoever reaches the port may ask"
     done = webhook.run("check-config", "--config", webhook.config(**open_to_anybody(webhook)))

@@ -1,5 +1,6 @@
 """Sealing and opening from the command line."""
 
+import hashlib
 import os
 import socket
 from contextlib import closing
@@ -75,6 +76,18 @@ def test_what_programs_are_told(cli, world, tmp_path, seal_words):
     assert opened["signers"][1]["fingerprint"] == sealed["publisher_key"]
     assert (sealed["output"], opened["output"]) == (str(tmp_path / "sealed"), str(tmp_path / "opened"))
     assert sealed["recipients"][0]["kind"] == "hpke-x25519"
+
+
+def test_what_a_sidecar_must_insist_on_is_said(cli, world, tmp_path, seal_words):
+    """Its --descriptor-digest: the digest that whoever verifies the folder finds, as the webhook does."""
+    told = cli(*seal_words(world, world.model, tmp_path / "sealed"), "--json").document["descriptor_digest"]
+    written = (tmp_path / "sealed/descriptor.sigstore.json").read_bytes()
+    assert told == f"sha256:{hashlib.sha256(written).hexdigest()}"
+    opened = cli(*opening(world, tmp_path / "sealed", tmp_path / "opened", "--json")).document
+    assert opened["descriptor_digest"] == told
+    ran = cli(*seal_words(world, world.model, tmp_path / "again"))
+    written = (tmp_path / "again/descriptor.sigstore.json").read_bytes()
+    assert f"  descriptor digest  sha256:{hashlib.sha256(written).hexdigest()}\n" in ran.out
 
 
 def test_a_policy_instead_of_keys(cli, world, tmp_path, seal_words):

@@ -117,6 +117,19 @@ def test_a_bundle_is_replaced_only_when_told(cli, world, model):
     assert (model / "model.sig").read_bytes() != old
 
 
+def test_signatures_of_others_that_are_replaced_are_said(cli, world, model, tmp_path):
+    gone = "1 signature of another key went with the replaced bundle; `sign --add` by them adds theirs again"
+    over = ("sign", model, "--key", world.stranger, "--overwrite")
+    assert cli("sign", model, "--key", world.stranger, "--add").err == ""
+    again = ("--previous", model / "model.sig", "--state-dir", tmp_path / "state", "--overwrite")
+    ran = cli(*signing(world, model, *again, "--json"))
+    assert (ran.status, ran.document["warnings"][-1]) == (0, gone)
+    ran = cli(*over)
+    assert (ran.status, ran.err) == (0, f"trustkit: warning: {gone}\n")
+    ran = cli(*over)
+    assert (ran.status, ran.err) == (0, "")
+
+
 def test_what_is_left_out_is_said(cli, world, fresh):
     (fresh / "cache").mkdir()
     (fresh / "cache/x").touch()
@@ -226,6 +239,12 @@ def test_trust_that_is_none(cli, world, tmp_path, more, status, code):
     }
     ran = cli("verify", world.model, *(named.get(word, word) for word in more), "--json")
     assert (ran.status, ran.document["code"]) == (status, code)
+
+
+def test_every_way_to_say_whom_to_believe_is_named(cli, world):
+    told = cli("verify", world.model).err
+    assert all(flag in told for flag in ("--key", "--ca", "--policy"))
+    assert "--ca" not in cli("open", world.model, "--opener", world.opener, "--output", "opened").err
 
 
 def test_an_unsigned_model(cli, world, fresh, tmp_path):

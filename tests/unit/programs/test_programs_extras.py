@@ -45,10 +45,12 @@ def started(estate, model, tmp_path):
         "sidecar": {
             "image": "registry.example/trustkit@sha256:" + "0" * 64,
             "svid_directory": "/svid",
-            "policy_file": "/policy.yaml",
-            "trust_bundle_file": "/bundle.pem",
+            "policy_file": "/svid/policy.yaml",
+            "trust_bundle_file": "/svid/bundle.pem",
             "broker": "broker:8443",
             "broker_id": "spiffe://demo.test/broker",
+            "volumes": [{"name": "trustkit-svid", "csi": {"driver": "csi.spiffe.io"}}],
+            "volume_mounts": [{"name": "trustkit-svid", "mountPath": "/svid"}],
         },
     }
     for name, document in (("store", store), ("webhook", webhook)):

@@ -184,6 +184,39 @@ def test_who_signs_over_it_waits_too(signed, signer, stranger, refused, while_wr
     assert count(signed / "model.sig") == 2
 
 
+def test_who_signs_over_it_is_told_how_many_are_lost(signed, signer, stranger):
+    third = load_signer_of("p256")
+    for one in (stranger, third):
+        workflows.add_signature(signed, one)
+    bundle = (signed / "model.sig").read_bytes()
+    [told] = workflows.sign(signed, signer, overwrite=True).warnings
+    assert told.startswith("2 signatures of other keys went")
+    (signed / "model.sig").write_bytes(bundle)
+    [told] = workflows.sign(signed, third, overwrite=True).warnings
+    assert told.startswith("up to 3 signatures of other keys went")
+    assert workflows.sign(signed, third, overwrite=True).warnings == ()
+
+
+def test_who_signs_over_it_is_told_of_one_that_came_meanwhile(signed, signer, stranger):
+    rivals = [stranger]
+
+    def meanwhile(_):
+        if rivals:
+            workflows.add_signature(signed, rivals.pop())
+
+    [told] = workflows.sign(signed, signer, overwrite=True, workers=1, progress=meanwhile).warnings
+    assert told.startswith("1 signature of another key went")
+
+
+def test_of_a_first_signature_and_of_what_cannot_be_read_nothing_is_said(signed, signer):
+    document = json.loads((signed / "model.sig").read_bytes())
+    chain = {"x509CertificateChain": {"certificates": [{"rawBytes": "QUJD"}]}}
+    (signed / "model.sig").write_text(json.dumps({**document, "verificationMaterial": chain}))
+    assert workflows.sign(signed, signer, overwrite=True).warnings == ()
+    (signed / "model.sig").unlink()
+    assert workflows.sign(signed, signer, overwrite=True).warnings == ()
+
+
 def test_without_locks_it_is_compared_again_at_the_last_moment(
     signed, stranger, refused, while_written, monkeypatch
 ):
@@ -323,6 +356,17 @@ def test_signed_with_a_certificate_and_verified_under_its_root(model, root, cert
         assert signer.identity == "email:ml@example.com"
     with refused(VerificationError, "certificate-expired"):
         workflows.verify(model, policy_from_roots(root.pem), now=lambda: NOW + 90_000)
+
+
+def test_a_key_is_the_same_with_a_certificate_and_without(model, root, forger, signer):
+    leaf, key = root.leaf(uris=(), emails=("ml@example.com",), extended=None)
+    bare = LocalSigner(key)
+    workflows.sign(model, certified(bare, forger.pem(leaf)))
+    bundle = (model / "model.sig").read_bytes()
+    assert workflows.sign(model, bare, overwrite=True).warnings == ()
+    (model / "model.sig").write_bytes(bundle)
+    [told] = workflows.sign(model, signer, overwrite=True).warnings
+    assert told.startswith("1 signature of another key went")
 
 
 def test_nobody_signs_what_nobody_could_verify(model, certificate_signer, refused, picture, forger):

@@ -7,6 +7,7 @@ import pytest
 from trustkit.errors import FormatError, LimitError
 from trustkit.workflows.checking import REMEDIES, check_manifests
 from trustkit.workloads.basefile import parse_bases
+from trustkit.workloads.extension import extended_table
 from trustkit.workloads.lock import MAX_BYTES, parse_lock
 from trustkit.workloads.manifests import subjects_of
 from trustkit.workloads.table import default_table
@@ -73,8 +74,34 @@ def test_an_accelerator_without_a_model_is_unresolved_and_the_caller_may_accept_
     assert (state, code, refused) == ("unresolved", "unresolved-gpu", True)
     [(_, state, code, refused)] = told(text, allowed=["unresolved-gpu"])
     assert (state, code, refused) == ("unresolved", "unresolved-gpu", False)
-    [*_, (_, state, code, refused)] = told("{apiVersion: a.example/v1, kind: Unheard}")
-    assert (state, code, refused) == ("unresolved", "unresolved-model", True)
+
+
+@pytest.mark.parametrize(
+    "name", ["cert-manager.io/Certificate", "argoproj.io/Application", "external-secrets.io/ExternalSecret"]
+)
+def test_a_kind_that_nobody_listed_is_refused_until_a_row_says_that_it_holds_no_model(name):
+    group, _, kind = name.partition("/")
+    text = f"{{apiVersion: {group}/v1, kind: {kind}, metadata: {{name: a}}, spec: {{name: b}}}}"
+    [found] = check(text)
+    assert (found.reference, found.state, found.code, found.refused) == (
+        name,
+        "unresolved",
+        "unknown-kind",
+        True,
+    )
+    assert (repr(name) in found.reason, "bystanders" in found.reason) == (True, True)
+    assert "bystanders: [GROUP/KIND]" in REMEDIES[found.code]
+    own = extended_table(f"version: trustkit.dev/workloads/v1\nbystanders: [{name}]\n".encode())
+    assert check(text, table=own) == []
+    assert [found.refused for found in check(text, allowed=["unknown-kind"])] == [False]
+
+
+def test_who_lets_unknown_kinds_pass_lets_no_model_pass_that_they_name():
+    text = pod("--model", "s3://b/m", kind="a.example/v1 Unheard")
+    assert told(text, allowed=["unknown-kind", "unresolved-model"]) == [
+        ("s3://b/m", "mutable", "not-pinned", True),
+        ("a.example/Unheard", "unresolved", "unknown-kind", False),
+    ]
 
 
 def test_what_is_accepted_is_one_code_and_no_other():

@@ -190,6 +190,13 @@ def test_a_name_that_is_not_there_to_ignore_is_said(there, tmp_path, signer, poo
     )
 
 
+def test_a_signature_of_another_key_that_is_replaced_is_said(there, tmp_path, signer, stranger, pool):
+    bundle = tmp_path / "model.sig"
+    sign_objects(there, stranger, executor=pool, bundle=bundle)
+    [told] = sign_objects(there, signer, executor=pool, bundle=bundle, overwrite=True).warnings
+    assert told.startswith("1 signature of another key went")
+
+
 @pytest.mark.parametrize(
     ("hidden", "kind"), [("model.sig/x", FormatError), (".gitattributes/x", FormatError)]
 )

@@ -135,6 +135,8 @@ def _webhook(stage: Stage, store: str, broker: str) -> dict[str, object]:
             "broker": broker,
             "broker_id": identity("broker"),
             "health_listen": f"127.0.0.1:{free_port()}",
+            "volumes": [{"name": "trustkit-demo", "hostPath": {"path": str(stage.folder)}}],
+            "volume_mounts": [{"name": "trustkit-demo", "mountPath": str(stage.folder)}],
         },
     }
 

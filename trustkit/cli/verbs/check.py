@@ -36,6 +36,7 @@ CODES = (
     "not-locked",
     "not-pinned",
     "reserved-annotation",
+    "unknown-kind",
     "unresolved-gpu",
     "unresolved-model",
 )

@@ -125,6 +125,7 @@ def _answer(sealed: Sealed, recipients: Sequence[Recipient]) -> Answer:
         rows=(
             ("output", str(sealed.output)),
             ("manifest digest", str(sealed.manifest_digest)),
+            ("descriptor digest", str(sealed.descriptor_digest)),
             ("publisher key", str(descriptor.publisher_key)),
             *(("recipient", f"{recipient.kind} {recipient.key_id}") for recipient in recipients),
             ("files", f"{counted(sealed.files, 'file')}, {size(sealed.bytes)}"),
@@ -134,6 +135,7 @@ def _answer(sealed: Sealed, recipients: Sequence[Recipient]) -> Answer:
             "line": descriptor.line,
             "version": descriptor.version,
             "manifest_digest": str(sealed.manifest_digest),
+            "descriptor_digest": str(sealed.descriptor_digest),
             "publisher_key": str(descriptor.publisher_key),
             "dek_id": descriptor.dek_id,
             "recipients": [

@@ -74,7 +74,11 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> Answer:
     from trustkit.workflows import default_bundle
 
     policy = policy_from_flags(
-        arguments.policy, arguments.key, roots=arguments.ca, identities=arguments.identity or ()
+        arguments.policy,
+        arguments.key,
+        roots=arguments.ca,
+        ca=True,
+        identities=arguments.identity or (),
     )
     demand_cluster(arguments.path, arguments.cluster, arguments.bundle)
     # Of a part, or of what lies elsewhere, nobody knows the size beforehand.
