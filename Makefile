@@ -49,7 +49,9 @@ demo: $(VENV)/.project ## The whole story in one command: sign, verify, seal, de
 	@$(VENV)/bin/trustkit demo --folder demo --overwrite $(DEMO_ARGS)
 
 .PHONY: test
+# Compiled once: where Python may write no bytecode, each of the many processes that tests start would do it again.
 test: $(VENV)/.test $(REFERENCE)/.made ## The whole suite that needs no Go, with coverage
+	@$(VENV)/bin/python -m compileall -q trustkit admission
 	@echo "run     pytest"
 	@$(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadgroup -m 'not opa and not cluster' --cov --cov-report= $(PYTEST_ARGS)
 	@$(VENV)/bin/python .ci/coverage_gate.py $(COVERAGE)
