@@ -14,9 +14,7 @@ files or negative offsets to be surprised by (CVE-2025-8194 class).
 
 from __future__ import annotations
 
-import contextlib
 import re
-import weakref
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -71,13 +69,11 @@ def packaged_bundle(package: Path = _HERE) -> bytes:
 
 
 class WasmEngine:
-    """Rules that were loaded; safe to use from several threads. What nobody uses any more is closed."""
+    """Rules that were loaded; safe to use from several threads."""
 
     def __init__(self, policy: OpaWasmPolicy, digest: Digest) -> None:
         self._policy = policy
         self._digest = digest
-        self._closing = weakref.finalize(self, _close, policy)
-        self._closing.atexit = False
 
     @classmethod
     def load(cls, bundle: bytes, *, instances: int = 4) -> WasmEngine:
@@ -155,13 +151,7 @@ class WasmEngine:
 
     def close(self) -> None:
         """Free the instances; evaluations that run are finished, later ones fail."""
-        self._closing()
-
-
-def _close(policy: OpaWasmPolicy) -> None:
-    """End the library's thread, which would tick a hundred times a second for ever."""
-    with contextlib.suppress(RuntimeError):  # that very thread collects the garbage: it has been told to end
-        policy.close()
+        self._policy.close()
 
 
 def _demand(policy: OpaWasmPolicy, entrypoints: frozenset[str]) -> None:

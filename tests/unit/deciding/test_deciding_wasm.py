@@ -1,11 +1,9 @@
 """Bundles of compiled rules: what loads and what does not; and evaluations that are bounded and apart."""
 
-import gc
 import gzip
 import io
 import json
 import tarfile
-import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -86,41 +84,6 @@ def test_names_with_and_without_a_slash_are_one(good):
 def test_a_name_with_a_prefix_is_read_whole(good):
     long = f"/{'x' * 90}/{'y' * 60}.rego"
     WasmEngine.load(packed([*good.items(), (long, b"package x")])).close()
-
-
-def ticking():
-    return [thread for thread in threading.enumerate() if "ticker" in thread.name]
-
-
-@pytest.mark.parametrize("how", ["closed", "dropped"])
-def test_an_engine_that_is_done_with_leaves_no_thread_behind(good, how):
-    gc.collect()
-    before = set(ticking())
-    engine = WasmEngine.load(packed(good.items()))
-    engine.evaluate("odd/echo", {"answer": 1})
-    [thread] = set(ticking()) - before
-    if how == "closed":
-        engine.close()
-        engine.close()
-    del engine
-    gc.collect()
-    thread.join(10)
-    assert not thread.is_alive()
-
-
-def test_an_engine_may_be_dropped_by_the_thread_that_ticks_for_it(good, monkeypatch):
-    """The collector runs in any thread; that one cannot wait for itself."""
-    engine = WasmEngine.load(packed(good.items()))
-    engine.evaluate("odd/echo", {"answer": 1})
-
-    really = wasm.OpaWasmPolicy.close
-
-    def close(self):
-        really(self)
-        raise RuntimeError("cannot join current thread")
-
-    monkeypatch.setattr(wasm.OpaWasmPolicy, "close", close)
-    engine.close()
 
 
 def test_data_of_the_bundle_is_what_rules_see(good):
