@@ -19,7 +19,7 @@ from admission.evidence import EvidenceCache, EvidenceRoom
 from admission.reading import Reading
 from admission.review import Review
 from admission.sidecar import Plan
-from trustkit.artifact.inputs import read_input
+from trustkit.artifact.inputs import of_file, read_input
 from trustkit.artifact.reference import Reference
 from trustkit.deciding.decision import ADMISSION, MAX_TEXT, decide, demand_denial_of_nothing
 from trustkit.deciding.record import RecordFile
@@ -30,14 +30,13 @@ from trustkit.errors import TrustkitError, UsageError
 from trustkit.programs.deadline import Deadline
 from trustkit.spiffe import chains
 from trustkit.spiffe.mtls import client_context
-from trustkit.spiffe.names import SpiffeID, parse_spiffe_id
+from trustkit.spiffe.names import SpiffeID, demand_own_domain, parse_spiffe_id
 from trustkit.spiffe.svid import SVID, SVIDSource
 from trustkit.storage.http import HTTPSource
 from trustkit.strictjson import Object
 from trustkit.verifying.policy import MAX_BYTES as POLICY_MAX_BYTES
 from trustkit.verifying.policy import VerificationPolicy, parse_policy
-from trustkit.workloads import basefile, extension
-from trustkit.workloads.table import default_table
+from trustkit.workflows.naming import exempted_by, table_and_bases
 
 MAX_RECORDED = 50
 """Most violations that are written into a record; all are counted."""
@@ -89,6 +88,26 @@ def compose(config: Config, *, clocks: Clocks, alarm: Callable[[TrustkitError], 
     return Composed(judge, _summary(plan, engine.digest, reading, stores.identity))
 
 
+def examined(config: Config, *, clocks: Clocks, alarm: Callable[[TrustkitError], None]) -> Object:
+    """Load and check everything but our own SVID, and return what was found; arguments as for `compose`.
+
+    A trust bundle in the SVID directory is a part of that.
+
+    Raises:
+        TrustkitError: Whatever is missing, unreadable or wrong.
+    """
+    policy, engine, reading = _policy(config), _engine(config), _reading(config, alarm)
+    _record(config, clocks, {})
+    found: Object = {
+        "policy_digest": str(policy.digest),
+        "rules_digest": str(engine.digest),
+        **reading.digests,
+    }
+    if config.trust_bundle.parent == config.svid_directory:
+        return found
+    return {**found, "trust_bundle_digest": str(_trust_bundle(config, None))}
+
+
 def _under(plan: Plan, rules: Digest, reading: Reading) -> Object:
     """What decisions are made under."""
     return {"policy_digest": str(plan.policy_digest), "rules_digest": str(rules), **reading.digests}
@@ -104,7 +123,8 @@ def _summary(plan: Plan, rules: Digest, reading: Reading, identity: SpiffeID) ->
 
 def _policy(config: Config) -> VerificationPolicy:
     raw = read_input(config.policy, max_bytes=POLICY_MAX_BYTES, what="policy")
-    return parse_policy(raw, read_file=_no_other_file)
+    with of_file(config.policy):
+        return parse_policy(raw, read_file=_no_other_file)
 
 
 def _no_other_file(name: str) -> bytes:
@@ -114,28 +134,22 @@ def _no_other_file(name: str) -> bytes:
     )
 
 
-def _trust_bundle(config: Config, identity: SpiffeID) -> Digest:
-    """Return the digest of the bundle that sidecars are told to trust, if it is one of our trust domain."""
+def _trust_bundle(config: Config, identity: SpiffeID | None) -> Digest:
+    """Return the digest of the bundle that sidecars are told to trust, if it is of our trust domain."""
     raw = read_input(config.trust_bundle, max_bytes=chains.MAX_BYTES, what="trust bundle")
-    anchors = chains.parse_certificates(raw, "the trust bundle", most=chains.MAX_ANCHORS)
-    chains.check_anchors(anchors, identity.trust_domain)
+    with of_file(config.trust_bundle):
+        anchors = chains.parse_certificates(raw, "the trust bundle", most=chains.MAX_ANCHORS)
+        if identity is not None:
+            chains.check_anchors(anchors, identity.trust_domain)
     return digest_of(raw)
 
 
 def _reading(config: Config, alarm: Callable[[TrustkitError], None]) -> Reading:
     """The table with what the operator added, and the objects that others are merged with."""
-    table = default_table()
-    if config.table is not None:
-        table = extension.extended_table(
-            read_input(config.table, max_bytes=extension.MAX_BYTES, what="table")
-        )
-    if table.exempts:
-        why = f"{config.table} takes out of judgement what these rows name: {', '.join(table.exempts)[:1000]}"
-        alarm(UsageError("table-exempts", f"{why}; leave them out if nobody needs them"))
-    if config.bases is None:
-        return Reading(table)
-    raw = read_input(config.bases, max_bytes=basefile.MAX_BYTES, what="bases")
-    return Reading(table, basefile.parse_bases(raw, table))
+    table, bases = table_and_bases(config.table, config.bases)
+    for told in exempted_by(table, config.table):
+        alarm(UsageError("table-exempts", told))
+    return Reading(table, bases)
 
 
 def _engine(config: Config) -> WasmEngine:
@@ -165,14 +179,9 @@ class _Stores:
             alarm=alarm,
         )
         self.identity = self._source.current().spiffe_id
-        for where, expected in self._identities.items():
-            if expected.trust_domain != self.identity.trust_domain:
-                raise UsageError(
-                    "bad-config",
-                    f"the configuration is not valid: the store {where} is not of our trust domain "
-                    f"{self.identity.trust_domain}, and so could never prove itself",
-                    field="config.stores",
-                )
+        named = [(f"config.stores[{n}]", one) for n, one in enumerate(self._identities.values())]
+        broker = parse_spiffe_id(config.sidecar.broker_id)
+        demand_own_domain(self.identity, [*named, ("config.sidecar.broker_id", broker)])
         self._built: tuple[SVID, ssl.SSLContext] | None = None
 
     def connect(self, reference: Reference, deadline: Deadline) -> HTTPSource:

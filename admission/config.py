@@ -18,7 +18,7 @@ from admission.sidecar_config import SidecarConfig, sidecar_from
 from trustkit import strictjson
 from trustkit.errors import FormatError
 from trustkit.programs.arguments import given
-from trustkit.programs.settings import count, host_port, parse_settings, seconds, split_host_port
+from trustkit.programs.settings import count, host_port, parse_settings, seconds
 from trustkit.strictjson import Fields
 
 DOCUMENT_MAX_BYTES = 32 << 20
@@ -117,10 +117,12 @@ def load(raw: bytes, *, base: Path, environ: Mapping[str, str], argv: Sequence[s
         UsageError: ``bad-config``, with the path of the member that is wrong.
     """
     config = parse_settings(raw, lambda fields: _config(fields, base), known=MEMBERS["config"])
-    overrides = {name: environ[variable] for variable, name in ENVIRONMENT.items() if environ.get(variable)}
-    overrides.update(given(argv, "--listen", "--health-listen"))
-    for name, value in overrides.items():
-        split_host_port(value, name)
+    flags = given(argv, "--listen", "--health-listen")
+    overrides: dict[str, str] = {}
+    for variable, name in ENVIRONMENT.items():
+        if value := flags.get(name) or environ.get(variable):
+            where = f"--{name.replace('_', '-')}" if name in flags else variable
+            overrides[name] = host_port(value, where)
     return replace(
         config,
         listen=overrides.get("listen", config.listen),

@@ -23,7 +23,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from trustkit.artifact.reference import Reference, parse_reference
+from trustkit.artifact.reference import FORM, Reference, parse_reference
 from trustkit.digest import Digest
 from trustkit.errors import TrustkitError, UnavailableError, VerificationError
 from trustkit.programs.deadline import Deadline
@@ -83,7 +83,8 @@ class Finding:
 
 REMEDIES = {
     "not-pinned": "append @sha256:<manifest digest>; `trustkit manifest --digest` prints it",
-    "unsigned": "sign the model with `trustkit sign` and publish model.sig beside it",
+    "unsigned": "check path and version; where they are right, sign the model with `trustkit sign` and "
+    "publish model.sig beside it",
     "wrong-signer": "have an authority of the policy sign it, or ask the policy's owner to add the signer",
     "below-threshold": "get the missing signatures",
     "store-not-allowed": "publish the model in an allowed store, or ask the operator to allow this one",
@@ -101,7 +102,7 @@ REMEDIES = {
     "sidecar-late": "put the init container after the sidecar, or use no model in it",
     "sidecar-reachable": "take the privilege, capability, shared processes or folder of the node out; "
     "kubectl debug adds none with --profile=baseline and without --target",
-    "bad-reference": "write trust://HOST[:PORT]/PATH@sha256:<64 lower-case hex digits>",
+    "bad-reference": FORM,
     "deadline": "try again; evidence that was fetched is kept for the next attempt",
     "overloaded": "try again in a moment",
     "bad-review": "report this; the API server sent no object",
@@ -145,7 +146,8 @@ class EvidenceRoom:
         try:
             reference = parse_reference(untrusted_reference)  # step 1
         except TrustkitError as error:
-            return Finding("refused", error.code, error.message, remedy_for(error.code))
+            remedy = remedy_for(error.code)
+            return Finding("refused", error.code, error.message.removesuffix(f"; {remedy}"), remedy)
         try:
             self._demand_acceptable(reference)  # steps 1 and 2
             key = (str(reference), str(self._policy.digest), namespace)
@@ -176,7 +178,9 @@ class EvidenceRoom:
             descriptor = self._document(source, DESCRIPTOR, deadline)
             signature = self._document(source, SIGNATURE, deadline)
         if signature is None:
-            raise VerificationError("unsigned", "the model carries no signature of its author")
+            there = "the model carries no signature of its author"
+            nothing = "nothing lies there in the store, neither a descriptor nor a signature"
+            raise VerificationError("unsigned", nothing if descriptor is None else there)
         if descriptor is None:
             check_plain(self._policy)
             manifest = verify_manifest(

@@ -22,8 +22,9 @@ from admission.voice import PROGRAM, voice_on
 from trustkit import strictjson
 from trustkit.errors import EXIT_TRUSTED, UsageError
 from trustkit.programs.arguments import Program, add_config_flag, add_flag, add_listen_flag, path
+from trustkit.programs.checking import add_without_svid, missing_svid_told, tell
 from trustkit.programs.ending import status_of
-from trustkit.programs.settings import load_file
+from trustkit.programs.settings import OF_MEMBERS, load_file
 from trustkit.programs.voice import Voice
 
 _SERVE = """
@@ -34,6 +35,9 @@ what is not verified, not pinned or not readable is denied, with a code and what
 _DECIDE = """
 Judge one AdmissionReview (JSON) as serve would, and print the answer: for people its reasons, with
 --json the whole response. Nobody acts on it, so nothing is recorded.
+
+A manifest of one object (YAML or JSON) is judged as if it were created, as it is written, and in the
+namespace default where it names none; what was assumed is printed, and stands in the document.
 """
 _CHECK = """
 Read the configuration as serve does, with policy, rules, certificates, SVID and record, and say what
@@ -77,21 +81,29 @@ def _parser() -> Program:
         "trustkit-admission serve --config webhook.yaml --listen 127.0.0.1:8443",
         done="stopped, after what was asked for was answered",
     )
-    decide = program.verb("decide", "judge one AdmissionReview from a file; nothing is recorded")
+    decide = program.verb("decide", "judge one AdmissionReview or manifest from a file; nothing is recorded")
     decide.story(
         _DECIDE,
         "trustkit-admission decide --config webhook.yaml --review review.json",
+        "trustkit-admission decide --config webhook.yaml --review deploy/llm.yaml",
         "trustkit-admission decide --config webhook.yaml --review review.json --hook validate --json",
         done="allowed",
         refused="denied: something was refused; where only the world did not answer, 5",
     )
     check = program.verb("check-config", "validate the configuration and all it names; serve nothing")
-    check.story(_CHECK, "trustkit-admission check-config --config webhook.yaml", done="valid")
+    check.story(
+        _CHECK,
+        "trustkit-admission check-config --config webhook.yaml",
+        "trustkit-admission check-config --config webhook.yaml --without-svid",
+        done="valid",
+    )
+    add_without_svid(check)
     for verb in (serve, decide, check):
         add_config_flag(verb)
     add_listen_flag(serve)
     add_listen_flag(serve, "--health-listen")
-    add_flag(decide, "--review", "AdmissionReview request (JSON)", kind=path, metavar="FILE", required=True)
+    asked = "AdmissionReview request (JSON), or the manifest of one object (YAML or JSON)"
+    add_flag(decide, "--review", asked, kind=path, metavar="FILE", required=True)
     decide.add_argument(
         "--hook", choices=("mutate", "validate"), default="mutate", help="as which hook (mutate)"
     )
@@ -100,6 +112,7 @@ def _parser() -> Program:
 
 def _run(arguments: argparse.Namespace, argv: Sequence[str], environ: Mapping[str, str], voice: Voice) -> int:
     from admission.compose import compose
+    from trustkit.artifact.inputs import of_file
 
     config = load_file(arguments.config, load, environ=environ, argv=argv)
     clocks = Clocks(monotonic=time.monotonic, now=time.time)
@@ -109,19 +122,36 @@ def _run(arguments: argparse.Namespace, argv: Sequence[str], environ: Mapping[st
 
     _say_what_is_insecure(config, voice)
     _say_what_is_not_mounted(config, voice)
-    composed = compose(config, clocks=clocks, alarm=voice.warn)
-    if arguments.verb == "check-config":
-        from admission.tls import tls_context
-
-        tls_context(config.tls)
-        voice.succeed("the configuration is valid", composed.summary)
-        return EXIT_TRUSTED
+    with of_file(arguments.config, codes=OF_MEMBERS):
+        if arguments.verb == "check-config":
+            return _check(arguments, config, clocks, voice)
+        composed = compose(config, clocks=clocks, alarm=voice.warn)
 
     def announce(where: str, health: str) -> None:
         evidence = {"listen": where, "health_listen": health, **composed.summary}
-        voice.succeed(f"listening on {where}\nhealth on {health}", evidence)
+        voice.succeed(f"{PROGRAM}: listening on {where}\n{PROGRAM}: health on {health}", evidence)
 
     serve(composed.judge, config, Surroundings(time.monotonic, announce, voice.warn))
+    return EXIT_TRUSTED
+
+
+def _check(arguments: argparse.Namespace, config: Config, clocks: Clocks, voice: Voice) -> int:
+    from admission.compose import compose, examined
+    from admission.tls import tls_context
+
+    unchecked: list[str] = []
+    if arguments.without_svid:
+        found = examined(config, clocks=clocks, alarm=voice.warn)
+        unchecked = [
+            f"the SVID in {str(config.svid_directory)!r}",
+            "the trust bundle in it" if "trust_bundle_digest" not in found else "whose the trust bundle is",
+            "whether stores and sidecar.broker_id are of its trust domain",
+        ]
+    else:
+        with missing_svid_told(config.svid_directory):
+            found = compose(config, clocks=clocks, alarm=voice.warn).summary
+    tls_context(config.tls)
+    tell(voice, "the configuration is", found, unchecked)
     return EXIT_TRUSTED
 
 
@@ -141,13 +171,18 @@ def _say_what_is_not_mounted(config: Config, voice: Voice) -> None:
 
 def _decide(arguments: argparse.Namespace, config: Config, clocks: Clocks, voice: Voice) -> int:
     from admission.compose import compose
+    from admission.manifest import question_in
     from admission.review import MAX_BYTES as REVIEW_MAX_BYTES
-    from admission.review import parse_review, response_to_bytes
-    from trustkit.artifact.inputs import read_input
+    from admission.review import response_to_bytes
+    from trustkit.artifact.inputs import of_file, read_input
 
-    review = parse_review(read_input(arguments.review, max_bytes=REVIEW_MAX_BYTES, what="review"))
+    raw = read_input(arguments.review, max_bytes=REVIEW_MAX_BYTES, what="review")
+    with of_file(arguments.review):
+        question = question_in(raw, str(arguments.review))
+    review = question.review
     # Nobody acts on this decision, so it has no place among those that were acted on.
-    judge = compose(replace(config, record=None), clocks=clocks, alarm=voice.warn).judge
+    with of_file(arguments.config, codes=OF_MEMBERS):
+        judge = compose(replace(config, record=None), clocks=clocks, alarm=voice.warn).judge
     deadline = deadline_in(config.deadline_seconds, clocks.monotonic)
     verdict = judge.judge(review, arguments.hook, deadline)
     response = response_to_bytes(
@@ -160,10 +195,12 @@ def _decide(arguments: argparse.Namespace, config: Config, clocks: Clocks, voice
     )
     document = strictjson.parse_object(response, max_bytes=len(response), what="response")
     first = verdict.violations[0].code if verdict.violations else ""
+    if question.about:
+        voice.tell(f"judged is {question.about}")
     voice.answer(
         ok=verdict.allowed,
         code=first,
         message=verdict.message or "allowed",
-        evidence={"review": document},
+        evidence={"review": document, **({"assumed": question.assumed} if question.assumed else {})},
     )
     return EXIT_TRUSTED if verdict.allowed else verdict.denied_with

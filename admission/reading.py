@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from trustkit.strictjson import Object
+from trustkit.workflows.naming import digests_of
 from trustkit.workloads.basefile import Bases
 from trustkit.workloads.extract import pod_of, references
 from trustkit.workloads.table import Table, default_table
@@ -31,7 +32,7 @@ class Reading:
     @property
     def digests(self) -> dict[str, str]:
         """What it is known by: of the whole table, and of the bases, empty where there are none."""
-        return {"table_digest": str(self.table.digest), "bases_digest": str(self.bases.digest or "")}
+        return digests_of(self.table, self.bases)
 
     def references(self, subject: Object, namespace: str, *, check: Callable[[], None]) -> Extraction:
         """Return every model that an object names.

@@ -7,15 +7,20 @@ broken leaves the old one in place and is said once (facts: threats, E16).
 
 from __future__ import annotations
 
+import re
 import ssl
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
 from admission.config import TLSConfig
+from trustkit.artifact.inputs import read_input
 from trustkit.errors import TrustkitError, UsageError
 
 Stamp = tuple[tuple[int, int, int], ...]
+
+_MAX_BYTES = 1 << 20
+_OF_LIBRARY = re.compile(r"^\[SSL\] | \(_ssl\.c:\d+\)$")
 
 
 def tls_context(config: TLSConfig) -> ssl.SSLContext:
@@ -26,18 +31,42 @@ def tls_context(config: TLSConfig) -> ssl.SSLContext:
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
+    certificate, key, client_ca = config.certificate, config.private_key, config.client_ca
+    _demand("certificate", certificate, "certificate")
+    _demand("private_key", key, "private key")
     try:
-        context.load_cert_chain(config.certificate, config.private_key, password=_no_password)
-        if config.client_ca is not None:
-            context.load_verify_locations(config.client_ca)
-            context.verify_mode = ssl.CERT_REQUIRED
-            # A resumed session would prove itself under the CA of yesterday.
-            context.num_tickets = 0
+        context.load_cert_chain(certificate, key, password=_no_password)
     except (OSError, ValueError) as error:
-        raise UsageError(
-            "bad-tls", f"tls certificate, key or client CA cannot be used: {_reason(error)}"
-        ) from None
+        beside = f"with the certificate {str(certificate)!r}"
+        raise _unusable("private_key", key, f"{beside}: {_reason(error)}") from None
+    if client_ca is not None:
+        _demand("client_ca", client_ca, "certificate")
+        try:
+            context.load_verify_locations(client_ca)
+        except (OSError, ValueError) as error:
+            raise _unusable("client_ca", client_ca, _reason(error)) from None
+        context.verify_mode = ssl.CERT_REQUIRED
+        # A resumed session would prove itself under the CA of yesterday.
+        context.num_tickets = 0
     return context
+
+
+def _demand(member: str, path: Path, what: str) -> None:
+    """Name a file that is not there or not what it should be; of that the library says next to nothing."""
+    try:
+        raw = read_input(path, max_bytes=_MAX_BYTES, what="file")
+    except TrustkitError as error:
+        raise _unusable(member, path, error.message) from None
+    if f"{what.upper()}-----".encode() not in raw:
+        raise _unusable(member, path, f"there is no PEM {what} in it")
+    if what == "private key" and (b"-----BEGIN ENCRYPTED" in raw or b"4,ENCRYPTED" in raw):
+        raise _unusable(member, path, "it is encrypted, and nobody is asked; keep it without a passphrase")
+
+
+def _unusable(member: str, path: Path, why: str) -> UsageError:
+    return UsageError(
+        "bad-tls", f"tls.{member} {str(path)!r} cannot be used: {why}", field=f"tls.{member}", file=str(path)
+    )
 
 
 class RenewedContext:
@@ -91,4 +120,6 @@ def _no_password() -> str:
 
 
 def _reason(error: Exception) -> str:
-    return str(getattr(error, "strerror", None) or getattr(error, "reason", None) or type(error).__name__)
+    """Say why in few words: what the library calls the fault, not where in its own files it met it."""
+    why = getattr(error, "reason", None) or getattr(error, "strerror", None) or type(error).__name__
+    return _OF_LIBRARY.sub("", str(why))

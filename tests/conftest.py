@@ -84,6 +84,46 @@ def estates():
 
 
 @pytest.fixture(scope="session")
+def compiled_rules():
+    """Load the rules of this version once for every number of instances, for tests that only ask them."""
+    from trustkit.deciding.wasm import WasmEngine, packaged_bundle
+
+    raw, load, made = packaged_bundle(), WasmEngine.load, []
+
+    @functools.cache
+    def kept(**options):
+        made.append(load(raw, **options))
+        return made[-1]
+
+    yield raw, kept
+    for engine in made:
+        engine.close()
+
+
+@pytest.fixture
+def few_engines(compiled_rules, monkeypatch):
+    """Load the rules of this version no second time, and close whatever else a test loads when it ends.
+
+    To compile them takes a fifth of a second. And an engine that is dropped and not closed ticks a hundred
+    times a second for ever; closing it out of the search for garbage is no way out, its library hangs there.
+    """
+    from trustkit.deciding.wasm import WasmEngine
+
+    (raw, kept), load, made = compiled_rules, WasmEngine.load, []
+
+    def loaded(bundle, **options):
+        if bundle == raw:
+            return kept(**options)
+        made.append(load(bundle, **options))
+        return made[-1]
+
+    monkeypatch.setattr(WasmEngine, "load", loaded)
+    yield
+    for engine in made:
+        engine.close()
+
+
+@pytest.fixture(scope="session")
 def forger():
     """The forger of certificates, as a module."""
     return simulator("certificates")

@@ -18,6 +18,7 @@ non-secret fields for machines. No secret, token or payload enters any of them.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import ClassVar
 
 Evidence = str | int | float | bool | None | list["Evidence"] | dict[str, "Evidence"]
@@ -25,6 +26,8 @@ Evidence = str | int | float | bool | None | list["Evidence"] | dict[str, "Evide
 EXIT_TRUSTED = 0
 EXIT_BUG = 70
 EXIT_INTERRUPTED = 130
+
+_SHORTEST_WORD, _LONGEST_WORD = 3, 64
 
 
 class TrustkitError(Exception):
@@ -101,6 +104,40 @@ def is_interruption(error: BaseException | None) -> bool:
 
     Up to Python 3.11, what is raised in ``__set_name__``, while a class is made, comes as a `RuntimeError`.
     """
-    while error is not None and not isinstance(error, KeyboardInterrupt):
+    seen: set[int] = set()  # whoever raises may have made a ring of causes
+    while error is not None and id(error) not in seen:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        seen.add(id(error))
         error = error.__cause__
-    return error is not None
+    return False
+
+
+def extra_needed(what: str, module: str | None, extras: str) -> UsageError:
+    """Build the error of a library that is not installed; no registry has us, so ours come from the source.
+
+    Args:
+        what: Who needs it.
+        module: The library.
+        extras: The extras of our distribution that bring it.
+    """
+    return UsageError(
+        "extra-needed",
+        f"{what} needs {module}; install it from the source of trustkit: pip install '.[{extras}]'",
+        module=module,
+    )
+
+
+def nearest(untrusted: str, known: Collection[str]) -> str | None:
+    """Return which of the words that there are was meant by one that there is not, for its message; or None.
+
+    It may be shortened, or misspelt.
+    """
+    from difflib import get_close_matches  # takes long to load, and only a mistake needs it
+
+    asked = untrusted[:_LONGEST_WORD]
+    begun = [word for word in known if word.startswith(asked)] if len(asked) >= _SHORTEST_WORD else []
+    ended = [word for word in known if asked.endswith(f"-{word}")]  # --author-key is --key elsewhere
+    near = next((one for one in (begun, ended) if len(one) == 1), None)
+    near = near or get_close_matches(asked, sorted(known), n=1)
+    return near[0] if near else None

@@ -19,7 +19,7 @@ from collections.abc import Callable, Collection
 from itertools import accumulate
 from typing import NoReturn, TypeVar
 
-from trustkit.errors import FormatError, LimitError
+from trustkit.errors import FormatError, LimitError, nearest
 
 Value = str | int | float | bool | None | list["Value"] | dict[str, "Value"]
 Object = dict[str, Value]
@@ -184,12 +184,10 @@ class Fields:
     def _refuse(self, unknown: Collection[str], known: Collection[str] = ()) -> None:
         name = min(unknown, default=None)
         if name is not None:
-            from difflib import get_close_matches  # takes long to load, and only a mistake needs it
-
             shown, field = name[:_SHOWN], f"{self._what}.{name[:_SHOWN]}"
-            meant = get_close_matches(shown, sorted(set(known) - self._object.keys()), n=1)
+            meant = nearest(shown, set(known) - self._object.keys())
             why = f"{self._what} has an unknown member {shown!r}"
-            why += "".join(f", did you mean {near!r}?" for near in meant)
+            why += "" if meant is None else f", did you mean {meant!r}?"
             raise FormatError("unknown-field", why, field=field)
 
     def _typed(self, name: str, kind: type[T]) -> T:

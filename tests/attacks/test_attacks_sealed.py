@@ -24,7 +24,12 @@ from trustkit.sealing.documents import BLOBS, DESCRIPTOR, RECIPIENTS, SIGNATURE
 from trustkit.sealing.floe import HEADER_LENGTH
 from trustkit.sealing.keys import Dek
 from trustkit.sealing.passphrase import PassphraseOpener, PassphraseRecipient
-from trustkit.sealing.recipients import generate_opener, opener_from_pem, recipient_from_pem
+from trustkit.sealing.recipients import (
+    generate_opener,
+    opener_from_pem,
+    recipient_from_pem,
+    unwrap_document,
+)
 from trustkit.signing.key import generate_key, load_signer
 from trustkit.verifying.policy import parse_policy
 from trustkit.verifying.verify import verify_statement
@@ -357,6 +362,16 @@ def test_sealing_twice_gives_nothing_to_compare(seal):
     }
     assert not {name for name in first if name.startswith(BLOBS)} & second.keys()
     assert not any(piece in content for piece in shared for name, content in second.items() if BLOBS in name)
+
+
+def test_every_sealing_has_a_data_key_of_its_own(seal, described, opener):
+    """Or whoever was shut out of one version would open the next with the key that he kept."""
+    found = set()
+    for folder in (seal(), seal(), seal(2)):
+        context = described(folder).context
+        with unwrap_document((folder / RECIPIENTS).read_bytes(), context, [opener]) as dek:
+            found.add((bytes(dek.key), context.dek_id))
+    assert len({key for key, _ in found}) == len({dek_id for _, dek_id in found}) == 3
 
 
 def _cut(part):

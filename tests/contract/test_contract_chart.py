@@ -226,6 +226,16 @@ def test_an_image_starts_the_program_beside_it(root, demand_none):
         assert f'{program} = "{module}.main:run"' in scripts
 
 
+def test_the_images_are_made_alike(root):
+    """One text, less their names; one file they cannot be, since an entry point takes no build argument."""
+    texts = set()
+    for name in CONTAINERFILES:
+        text = (root / name).read_text(encoding="utf-8").partition("\n")[2].replace(name, "FILE")
+        text = re.sub(r"trustkit-(admission|broker|sidecar|store)", "PROGRAM", text)
+        texts.add(re.sub(r"\.requirements/(core|serve)\.txt", "LOCK", text))
+    assert len(texts) == 1
+
+
 def test_what_is_copied_is_not_ignored(root, containerfile, demand_none):
     let_in = [
         line[1:] for line in (root / ".containerignore").read_text().splitlines() if line.startswith("!")

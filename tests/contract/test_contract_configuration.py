@@ -93,7 +93,7 @@ def listed(page):
 def written(page):
     """Map the name of each example to its text."""
     found = dict(EXAMPLE.findall(page))
-    assert set(found) == {*FILES, "sidecar", "table", "bases"}
+    assert set(found) == {*FILES, "sidecar", "table", "bases", "inline"}
     return found
 
 
@@ -254,6 +254,20 @@ def test_the_example_of_bases_names_the_model_of_what_is_based_on_it(page):
     [model] = references(service, bases=bases).models
     assert (model.scheme, model.pinned) == ("trust", True)
     assert references(service).unresolved
+
+
+def test_the_policy_with_its_key_written_out_needs_no_other_file_and_means_the_same(page):
+    """Webhook, broker and sidecar refuse to read another: a key there would escape the policy's digest."""
+    from admission.compose import _no_other_file
+
+    inline = policies.parse_policy(written(page)["inline"].encode(), read_file=_no_other_file)
+    assert len(inline.authorities) == 1
+    pem = yaml.safe_load(written(page)["inline"])["spec"]["authorities"][0]["key"]["pem"].encode()
+    short = written(page)["policy"].encode()
+    other = policies.parse_policy(short, read_file={"author.pem.pub": pem}.__getitem__)
+    assert (inline.name, inline.authorities) == (other.name, other.authorities)
+    with pytest.raises(UsageError, match=r"inline \(key\.pem\), not in 'author\.pem\.pub'"):
+        policies.parse_policy(short, read_file=_no_other_file)
 
 
 def test_the_sidecars_example_is_valid_and_nothing_can_be_left_out(examples, demand_none):

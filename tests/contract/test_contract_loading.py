@@ -51,6 +51,7 @@ OURS = {
         "trustkit.verifying.policy",
         "trustkit.verifying.signers",
         "trustkit.verifying.verify",
+        "trustkit.workflows.reading",
         "trustkit.workflows.verified",
     ),
 }

@@ -91,8 +91,12 @@ def test_the_hook_refuses_what_is_staged_and_nothing_else(repository, hook):
 def test_the_hook_that_readme_shows_is_the_one_that_there_is(root, hook):
     text = (root / "README.md").read_text(encoding="utf-8")
     [shown] = re.findall(r"```yaml\n(repos:\n.*?)```", text, re.DOTALL)
-    [used] = yaml.safe_load(shown)["repos"][0]["hooks"]
+    [given] = yaml.safe_load(shown)["repos"]
+    [used] = given["hooks"]
     assert used["id"] == hook["id"]
+    assert given["rev"] == "<tag of a release, or SHA of a commit>", (
+        "a tag that nobody made cannot be checked out"
+    )
     assert hook["require_serial"] is True, "a run that sees half of the files does not see their bases"
 
 
@@ -112,4 +116,6 @@ def test_the_ci_snippet_fails_the_job_and_leaves_the_findings(repository, root, 
     assert ran.returncode == status, ran.stderr
     found = json.loads((repository.folder / "models.sarif").read_text(encoding="ascii"))
     assert len(found["runs"][0]["results"]) == results
-    assert "deploy/llm" in repository.summary.read_text(encoding="utf-8")
+    summary = repository.summary.read_text(encoding="utf-8")
+    assert "deploy/llm" in summary
+    assert ("| refused, " in summary) is bool(status), "the summary says what the job does"

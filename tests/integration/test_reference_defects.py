@@ -47,10 +47,14 @@ TESTS = {
         "test_defect_5_any_leaf_under_the_ca_will_do",
         "test_defect_5_without_a_ca_the_whole_web_is_believed",
     ],
-    6: ["test_defect_6_tolerating_unsigned_files_breaks_on_shards_and_reads_outside"],
+    6: [
+        "test_defect_6_tolerating_unsigned_files_breaks_on_shards_and_reads_outside",
+        "test_defect_6_tolerating_unsigned_files_breaks_on_paths_that_are_texts",
+    ],
     7: [
         "test_defect_7_every_failure_is_exit_code_1",
         "test_defect_7_no_json_and_the_password_on_the_command_line",
+        "test_defect_7_nobody_at_a_terminal_is_told_how_far_it_is",
     ],
     8: ["test_defect_8_a_token_is_at_hand_and_the_network_is_asked"],
     9: [
@@ -62,6 +66,7 @@ TESTS = {
         "test_defect_9_an_empty_list_of_signatures_and_deep_nesting",
         "test_defect_9_names_with_a_colon_in_shards",
         "test_defect_9_its_own_honest_bundles",
+        "test_defect_9_a_single_file_under_its_own_name",
     ],
 }
 """Which tests show which defect, here or in test_reference_interop.py."""
@@ -210,6 +215,27 @@ def test_defect_7_no_json_and_the_password_on_the_command_line(keys, model, caps
     assert not re.search(r"--(password|passphrase)[ =]", told)
 
 
+def test_defect_7_nobody_at_a_terminal_is_told_how_far_it_is(keys, model):
+    (model / "large").write_bytes(bytes(32 << 20))
+    ours, theirs = os.openpty()
+    words = ("sign", "key", model, "--signature", os.devnull, "--private_key", keys[0])
+    subprocess.run(
+        [str(PYTHON), "-m", "model_signing", *map(str, words)],
+        stdout=theirs,
+        stderr=theirs,
+        env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", "PYTHONDONTWRITEBYTECODE": "1"},
+        timeout=60,
+        check=True,
+    )
+    os.close(theirs)
+    assert os.read(ours, 65_536) == b"Signing succeeded\r\n"
+    os.close(ours)
+    steps = []
+    sign(model, load_signer(keys[0], passphrase=None), progress=steps.append)
+    assert len(steps) > 10
+    assert sum(steps) == (32 << 20) + len(b"weights")
+
+
 # Whoever connects is told to the parent in a line; nobody is reached.
 WATCHED = """
 import socket, sys
@@ -245,7 +271,7 @@ def test_defect_9_a_fifo_as_the_key(keys, model, tmp_path, capsys):
     os.mkfifo(tmp_path / "fifo")
     with pytest.raises(subprocess.TimeoutExpired):
         its_cli("verify", "key", model, "--signature", made, "--public_key", tmp_path / "fifo", timeout=5)
-    assert main(["verify", str(model), "--key", str(tmp_path / "fifo"), "--json"], {}) == 3
+    assert main(["verify", str(model), "--key", str(tmp_path / "fifo"), "--json"], {}) == 2
     assert json.loads(capsys.readouterr().out)["code"] == "special-file"
 
 
@@ -267,3 +293,12 @@ def test_defect_9_its_own_honest_bundles(tmp_path):
             key = (vectors / case.given["trust"]["key"]).read_bytes()
             tolerated = case.options.get("ignore_unsigned", False)
             verify(path, policy_from_keys(key), bundle=bundle, ignore_unsigned=tolerated).close()
+
+
+def test_defect_9_a_single_file_under_its_own_name(keys, tmp_path):
+    """As the specification has it; it knows one name for such a file, which is a dot."""
+    (tmp_path / "model.gguf").write_bytes(b"weights")
+    made = sign(tmp_path / "model.gguf", load_signer(keys[0], passphrase=None)).bundle
+    words = ("verify", "key", tmp_path / "model.gguf", "--signature", made, "--public_key", keys[1])
+    assert its_cli(*words).returncode == 1
+    verify(tmp_path / "model.gguf", policy_from_keys(keys[1].read_bytes())).close()

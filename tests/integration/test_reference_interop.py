@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import trustkit.compat.model_signing as compat
 from trustkit.attest.statement import Statement, Subject
 from trustkit.digest import digest_of
 from trustkit.errors import FormatError, TrustkitError, UsageError, VerificationError
@@ -38,7 +39,7 @@ elif does.get("hash"):
     hashing.use_file_serialization(hashing_algorithm=does["hash"])
 hashing.set_ignored_paths(paths=does.get("ignore", []), ignore_git_paths=does.get("git", True))
 hashing.set_allow_symlinks(does.get("links", False))
-model = pathlib.Path(does["model"])
+model = does["model"] if does.get("text") else pathlib.Path(does["model"])
 if does["do"] == "sign":
     config = model_signing.signing.Config().use_elliptic_key_signer(private_key=does["key"])
     config.set_hashing_config(hashing).sign(model, does["bundle"])
@@ -407,6 +408,16 @@ def test_defect_6_tolerating_unsigned_files_breaks_on_shards_and_reads_outside(
     refused("unsafe-name", FormatError, model, policy, bundle=bundle, ignore_unsigned=True)
 
 
+def test_defect_6_tolerating_unsigned_files_breaks_on_paths_that_are_texts(api, keys, signer, model):
+    made = sign(model, signer).bundle
+    assert api("verify", model, made, keys[1], guess=True, text=True) == ""
+    assert api("verify", model, made, keys[1], guess=True, unsigned=True) == ""
+    told = api("verify", model, made, keys[1], guess=True, text=True, unsigned=True)
+    assert told.startswith(("TypeError", "AttributeError")), "it takes one, and the other, and not both"
+    config = compat.verifying.Config().use_elliptic_key_verifier(public_key=str(keys[1]))
+    config.set_ignore_unsigned_files(True).verify(str(model), str(made))
+
+
 def test_defect_7_every_failure_is_exit_code_1(cli, keys, signer, policy, model, bundle):
     """Here they are told apart: refused is 1, the caller's mistake 2, what does not parse 3."""
     seen = set()
@@ -469,7 +480,7 @@ def test_defect_9_a_fifo_as_the_bundle(cli, keys, policy, model, tmp_path):
     os.mkfifo(fifo)
     with pytest.raises(subprocess.TimeoutExpired):
         cli("verify", "key", model, "--signature", fifo, "--public_key", keys[1], timeout=5)
-    refused("special-file", FormatError, model, policy, bundle=fifo)
+    refused("special-file", UsageError, model, policy, bundle=fifo)
 
 
 def test_defect_9_an_empty_list_of_signatures_and_deep_nesting(api, keys, policy, model, signer):

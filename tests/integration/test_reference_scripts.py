@@ -453,6 +453,21 @@ def test_every_flag_of_the_reference_is_in_the_table_and_none_is_invented(helps)
             assert all(flag in helps[at] for at in having), (flag, place)
 
 
+def test_every_place_of_a_flag_is_in_the_table(helps):
+    """Also where the method is not built, and is refused whole."""
+    listed = {}
+    for flag, where, _ in ROW.findall(TABLE.read_text(encoding="utf-8")):
+        listed.setdefault(flag, set()).update(re.split(r", ", where.strip()))
+    missing = [
+        (at, flag)
+        for at, flags in helps.items()
+        if len(at) == 2
+        for flag in flags
+        if not {"everything", at[0], " ".join(at)} & listed[flag]
+    ]
+    assert missing == []
+
+
 def test_every_flag_of_a_method_that_is_built_is_taken(helps):
     """In each spelling; and the table says `accepted` of it, and `refused` of all the others."""
     verdicts = {}

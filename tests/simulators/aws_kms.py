@@ -6,13 +6,15 @@ function of nothing that waits. `requests` holds what was asked: operation, para
 
 What moto leaves out and the service does (API reference of AWS KMS): a disabled key and one to be deleted
 are refused, ciphertext of another key is IncorrectKeyException, ScheduleKeyDeletion takes an ARN and
-answers with ARN and state.
+answers with ARN and state; a multi-Region key is named by mrk- and 32 hexadecimal digits, and a
+primary one waits for its replicas (here there always are some).
 """
 
 import io
 import json
 import ssl
 import threading
+import uuid
 from dataclasses import dataclass, field
 
 from moto.kms.models import kms_backends
@@ -74,11 +76,18 @@ class AwsKms:
         """Make a key and return its ARN."""
         made = {"policy": None, "key_usage": "ENCRYPT_DECRYPT", "key_spec": "SYMMETRIC_DEFAULT"}
         made |= {"description": "", "tags": [], "multi_region": False, "origin": "AWS_KMS"}
-        return _keys().create_key(**{**made, **options}).arn
+        key = _keys().create_key(**{**made, **options})
+        if key.multi_region:
+            _rename(key, f"mrk-{uuid.uuid4().hex}")
+        return key.arn
+
+    def replicate_key(self, arn, region):
+        """Make a replica of a multi-Region key in another region, and return its ARN."""
+        return _keys().replicate_key(arn.rpartition("/")[2], region).arn
 
     def key(self, arn):
         """Return moto's key, whose attributes can be changed."""
-        return _keys().keys[arn.rpartition("/")[2]]
+        return _keys(arn).keys[arn.rpartition("/")[2]]
 
     def name(self, arn):
         """Return what a command calls a key of this server."""
@@ -99,7 +108,7 @@ class AwsKms:
 
     def _answer(self, environ, operation, asked):
         arn = asked["KeyId"]
-        known = _keys().keys.get(arn.rpartition("/")[2])
+        known = _keys(arn).keys.get(arn.rpartition("/")[2])
         if known is not None and known.arn == arn:
             if operation in _USES and known.key_spec != "SYMMETRIC_DEFAULT":
                 return refusal("InvalidKeyUsageException")
@@ -107,6 +116,9 @@ class AwsKms:
                 return refusal("DisabledException")
             if operation != "DescribeKey" and known.key_state.startswith("Pending"):
                 return refusal("KMSInvalidStateException")
+        if operation == "ScheduleKeyDeletion" and known is not None and known.multi_region:
+            known.key_state = "PendingReplicaDeletion"
+            return Answer(json.dumps({"KeyId": arn, "KeyState": known.key_state}).encode())
         if operation == "ScheduleKeyDeletion":
             asked["KeyId"] = arn.rpartition("/")[2]
         answer = self._forwarded(environ, asked)
@@ -137,5 +149,15 @@ class _Quiet(WSGIRequestHandler):
         """Say nothing: tests look at `requests`."""
 
 
-def _keys():
-    return kms_backends[ACCOUNT][REGION]
+def _rename(key, name):
+    """Give a key a name as the service makes it, where moto makes another."""
+    keys = _keys().keys
+    del keys[key.id]
+    key.arn, key.id = key.arn.replace(key.id, name), name
+    key.multi_region_configuration["PrimaryKey"]["Arn"] = key.arn
+    keys[key.id] = key
+
+
+def _keys(arn=None):
+    """Return the keys of the region that an ARN names."""
+    return kms_backends[ACCOUNT][arn.split(":")[3] if arn else REGION]

@@ -7,6 +7,7 @@ to its files, by asking for another SVID, or by giving a program other arguments
 import dataclasses
 import json
 import os
+import re
 import select
 import shutil
 import socket
@@ -60,12 +61,12 @@ class Process:
         self.complained = ""
 
     def line_with(self, start, *, seconds=30):
-        """Wait for a line of stdout that starts so and return the rest of it."""
+        """Wait for a line of stdout that starts so, behind the program's name, and return the rest of it."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             ended = not self.running
             if self.told(start):
-                lines = (line for line in self.said.splitlines() if line.startswith(start))
+                lines = (line for line in map(_unnamed, self.said.splitlines()) if line.startswith(start))
                 return next(lines).removeprefix(start).strip()
             if ended:
                 break
@@ -80,7 +81,9 @@ class Process:
         if ready:
             self.said += os.read(self._popen.stdout.fileno(), 65536).decode()
         return any(
-            line.startswith(start) for line in self.said.splitlines(keepends=True) if line.endswith("\n")
+            _unnamed(line).startswith(start)
+            for line in self.said.splitlines(keepends=True)
+            if line.endswith("\n")
         )
 
     def end(self, number=None, *, seconds=60):
@@ -113,6 +116,11 @@ class Process:
             self.kill()
         for stream in (self._popen.stdout, self._popen.stderr):
             stream.close()
+
+
+def _unnamed(line):
+    """A line without the name of the program that says it."""
+    return re.sub(r"^trustkit-[a-z]+: ", "", line)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -207,6 +215,7 @@ class Estate:
         line=LINE,
         recipients=None,
         size=3_000_000,
+        policy=None,
     ):
         """Sign a model, seal it, and publish it in the store."""
         source = self.files(seed, size)
@@ -220,7 +229,8 @@ class Estate:
             line=line,
             version=version,
             recipients=recipients or [self.recipient],
-            policy=parse_policy(
+            policy=policy
+            or parse_policy(
                 json.dumps(self.policy_document(author=self.stranger_pem if author else None)).encode(),
                 read_file=Path.read_bytes,
             ),

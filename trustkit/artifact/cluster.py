@@ -17,7 +17,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, TypeVar
 
 from trustkit.artifact.executors import LOOK_SECONDS, Watched
-from trustkit.errors import TrustkitError, UnavailableError, UsageError
+from trustkit.errors import TrustkitError, UnavailableError, UsageError, extra_needed
 from trustkit.version import __version__
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class Cluster(Watched):
             return UsageError(
                 "cluster-mismatch",
                 "the cluster cannot load what it is to do; its scheduler and workers need the same "
-                f"model-trustkit[dask] as this machine ({type(failure).__name__})",
+                f"trustkit, with its extra dask, as this machine ({type(failure).__name__})",
             )
         return None
 
@@ -107,7 +107,7 @@ def joined(address: str) -> Iterator[Cluster]:
     try:
         from distributed import Client, Security
     except ModuleNotFoundError as error:
-        raise _extra_needed(error.name) from None
+        raise extra_needed("--cluster", error.name, "dask") from None
     security = Security(require_encryption=True) if scheme == "tls" else Security()
     if scheme == "tls":
         _demand_certificates(security)
@@ -137,7 +137,7 @@ def _demand_same(client: Client) -> None:
     if others:
         raise UsageError(
             "cluster-mismatch",
-            f"a worker has model-trustkit {others[0]!r}, and this machine {__version__!r}; install the same",
+            f"a worker has trustkit {others[0]!r}, and this machine {__version__!r}; install the same",
         )
 
 
@@ -174,9 +174,3 @@ def _demand_certificates(security: Security) -> None:
         raise UsageError(
             "cluster-without-certificates", f"TLS needs certificates; set Dask's options, such as {names}"
         )
-
-
-def _extra_needed(module: str | None) -> UsageError:
-    return UsageError(
-        "extra-needed", f"--cluster needs {module}; install model-trustkit[dask]", module=module
-    )

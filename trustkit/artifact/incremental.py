@@ -77,13 +77,13 @@ def parse_record(untrusted: bytes, *, bundle: Digest, key: bytes) -> dict[str, S
         raise _bad("it was altered, or made with another key")
     try:
         head, *lines, end = body.decode("utf-8").split("\n")
-        if head != f"{_HEAD} {bundle.hex}":
-            raise _bad("it is about another bundle")
-        found = dict(_entry(line) for line in lines)
+        found = dict(_entry(line) for line in lines) if head == f"{_HEAD} {bundle.hex}" else None
     except (UnicodeDecodeError, ValueError) as error:
         raise _bad(f"it cannot be read: {type(error).__name__}") from None
     except TrustkitError as error:
         raise _bad(error.message) from None
+    if found is None:
+        raise _bad("it is about another bundle")
     if end or len(found) != len(lines):
         raise _bad("it is cut, or names a file twice")
     return found
@@ -117,7 +117,7 @@ def _covers(parts: list[Resource], stamp: Stamp) -> bool:
 def _entry(line: str) -> tuple[str, Stamp]:
     found = _LINE.fullmatch(line)
     if found is None:
-        raise _bad("a line of it is none")
+        raise ValueError("a line of it is none")
     name = cast("str", strictjson.parse(found[6].encode("utf-8"), max_bytes=4 * len(line), what="name"))
     return check_name(name), Stamp(*(int(number) for number in found.groups()[:5]))
 

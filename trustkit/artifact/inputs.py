@@ -1,6 +1,7 @@
 """Reading the small files a caller names: bundles, policies, keys, documents.
 
-The law of this file: a named input is a regular file within a cap, or an error;
+The law of this file: a named input is a regular file within a cap, or an error,
+and what is no file at all is the mistake of whoever named it;
 a FIFO never hangs us, a device never feeds us, and the cap is checked on what
 was opened, not on what a path meant a moment before.
 """
@@ -10,9 +11,11 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from trustkit.errors import FormatError, LimitError, UnavailableError, UsageError
+from trustkit.errors import LimitError, TrustkitError, UnavailableError, UsageError
 
 # A FIFO must not hang us, a terminal not become ours; and what we open, no child of ours inherits.
 _INPUT = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -31,8 +34,7 @@ def read_input(path: Path, *, max_bytes: int, what: str) -> bytes:
         what: Its name in messages, such as ``bundle``.
 
     Raises:
-        UsageError: ``no-such-file``.
-        FormatError: ``special-file``.
+        UsageError: ``no-such-file``, ``special-file``.
         LimitError: ``too-large``.
         UnavailableError: ``unreadable``.
     """
@@ -42,9 +44,10 @@ def read_input(path: Path, *, max_bytes: int, what: str) -> bytes:
         raise _absent(path, what) from None
     except OSError as error:
         raise _unopened(path, what, error) from None
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):  # before Python sees it: it will not take a folder
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):  # before Python sees it: it will not take a folder
         os.close(descriptor)
-        raise _special(path, what)
+        raise _special(path, what, folder=stat.S_ISDIR(mode))
     with os.fdopen(descriptor, "rb") as file:
         try:
             raw = file.read(max_bytes + 1)
@@ -55,6 +58,31 @@ def read_input(path: Path, *, max_bytes: int, what: str) -> bytes:
             "too-large", f"the {what} {str(path)!r} is larger than {max_bytes} bytes", limit=max_bytes
         )
     return raw
+
+
+@contextmanager
+def of_file(
+    path: Path, *, codes: Collection[str] = (), kinds: tuple[type[TrustkitError], ...] = (TrustkitError,)
+) -> Iterator[None]:
+    """Let what is refused inside begin with the name of the file that it is about, where it does not say it.
+
+    What reads a document sees bytes alone; whoever is told must know where to look.
+
+    Args:
+        path: The file; it is in the evidence too, as ``file``.
+        codes: Only refusals with one of these codes get it; all where there are none.
+        kinds: Only refusals of these classes get it.
+
+    Raises:
+        TrustkitError: As it came, with the name.
+    """
+    try:
+        yield
+    except kinds as error:
+        if str(path) in error.message or (codes and error.code not in codes):
+            raise
+        said = f"{str(path)!r}: {error.message}"
+        raise type(error)(error.code, said, **{"file": str(path), **error.evidence}) from None
 
 
 def status_of(path: Path) -> os.stat_result | None:
@@ -116,11 +144,12 @@ def _absent(path: Path, what: str) -> UsageError:
     return UsageError("no-such-file", f"there is no {what} at {str(path)!r}", path=str(path))
 
 
-def _special(path: Path, what: str) -> FormatError:
-    return FormatError("special-file", f"the {what} {str(path)!r} is not a regular file", path=str(path))
+def _special(path: Path, what: str, *, folder: bool = False) -> UsageError:
+    kind = "a folder" if folder else "not a regular file"
+    return UsageError("special-file", f"the {what} {str(path)!r} is {kind}; name a file", path=str(path))
 
 
-def _unopened(path: Path, what: str, error: OSError) -> UsageError | FormatError | UnavailableError:
+def _unopened(path: Path, what: str, error: OSError) -> UsageError | UnavailableError:
     if error.errno in NOWHERE:
         return _absent(path, what)
     if error.errno in NOT_A_FILE:

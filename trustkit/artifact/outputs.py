@@ -21,6 +21,7 @@ def check_output(
     inputs: Sequence[Path],
     overwrite: bool | None,
     replaceable: Callable[[Path], bool] | None = None,
+    advice: str = "choose another name or use --overwrite",
 ) -> None:
     """Refuse an output that exists, unless it may be replaced; refuse an input in any case.
 
@@ -29,6 +30,7 @@ def check_output(
         inputs: Files the command reads.
         overwrite: Whether the caller allowed to replace; None where nobody can allow it.
         replaceable: Says of an existing file whether it is the kind of file that is about to be written.
+        advice: What to do where it exists and may be replaced.
 
     Raises:
         UsageError: ``output-is-input``, ``output-exists``, ``not-replaceable`` or ``no-such-folder``.
@@ -45,9 +47,7 @@ def check_output(
                 "output-exists", f"{str(target)!r} exists and is never replaced; choose another name"
             )
         if not overwrite:
-            raise UsageError(
-                "output-exists", f"{str(target)!r} exists; choose another name or use --overwrite"
-            )
+            raise UsageError("output-exists", f"{str(target)!r} exists; {advice}")
         if not is_file(target) or (replaceable is not None and not replaceable(target)):
             raise UsageError(
                 "not-replaceable", f"{str(target)!r} is not a file of the kind that would replace it"

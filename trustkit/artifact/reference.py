@@ -16,6 +16,8 @@ from trustkit.digest import Digest, parse_digest
 from trustkit.errors import FormatError, UsageError
 
 SCHEME = "trust://"
+FORM = "write trust://HOST[:PORT]/PATH@sha256:<64 lower-case hex digits>"
+"""What to do about a reference that is none."""
 MAX_LENGTH = 2048
 """Longest reference that is parsed (characters)."""
 
@@ -63,7 +65,7 @@ def parse_reference(untrusted: str) -> Reference:
     except FormatError as error:
         raise UsageError(
             "bad-reference",
-            f"{error.message}; write trust://HOST[:PORT]/PATH@sha256:<64 lower-case hex digits>",
+            f"{error.message}; {FORM}",
             reference=untrusted[:MAX_LENGTH],
         ) from None
 

@@ -241,7 +241,11 @@ def _target(link: bytes, name: str) -> bytes:
 
 
 def _escapes(name: str) -> FormatError:
-    return FormatError("link-escapes", f"the link {name!r} leads out of the artifact", name=name)
+    return FormatError(
+        "link-escapes",
+        f"the link {name!r} leads out of the artifact; copy what it leads to in its place (cp -rL does)",
+        name=name,
+    )
 
 
 def _entry_name(entry: os.DirEntry[str]) -> str:

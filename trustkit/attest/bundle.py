@@ -253,7 +253,8 @@ def _public_key(untrusted: strictjson.Value) -> PublicKeyHint:
     fields = strictjson.Fields(untrusted, "publicKey")
     hint = fields.maybe("hint", str)
     raw = fields.maybe("rawBytes", str)
-    fields.maybe("keyDetails", str)
+    if raw is not None:
+        fields.maybe("keyDetails", str)  # of an old key; a new bundle has neither
     fields.done()
     if hint is not None:
         return PublicKeyHint(hint)

@@ -34,12 +34,13 @@ class Subject:
     Attributes:
         name: Empty where there is none: model-signing up to 1.0.x named nothing when it signed ``.``.
         digests: Algorithm to lower-case hex.
-        annotations: As they were found, of whatever type; None where there are none. Not written.
+        annotations: The member as it was found, of whatever type, and nothing where there is none: a null is
+            not absent. Not written.
     """
 
     name: str
     digests: dict[str, str]
-    annotations: strictjson.Value = None
+    annotations: tuple[strictjson.Value, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,4 +126,5 @@ def _subject(untrusted: strictjson.Value) -> Subject:
         digests[algorithm] = value
     if name == "" or not digests:
         raise FormatError("bad-subject", "a subject needs a name and a digest")
-    return Subject(name or "", digests, fields.raw("annotations"))
+    annotations = (fields.raw("annotations"),) if fields.has("annotations") else ()
+    return Subject(name or "", digests, annotations)

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from trustkit.artifact.inputs import read_input
-from trustkit.broker.config import Config, check_grants
+from trustkit.artifact.inputs import of_file, read_input
+from trustkit.broker.config import Config, OpenerConfig, check_grants
 from trustkit.broker.openers import openers_from
 from trustkit.broker.release import Broker, Terms
 from trustkit.deciding.decision import BROKER, decide, demand_denial_of_nothing
@@ -20,7 +20,7 @@ from trustkit.deciding.wasm import MAX_BYTES as RULES_MAX_BYTES
 from trustkit.deciding.wasm import WasmEngine, packaged_bundle
 from trustkit.errors import Evidence, TrustkitError, UsageError
 from trustkit.sealing.recipients import Opener
-from trustkit.spiffe.names import SpiffeID
+from trustkit.spiffe.names import demand_own_domain
 from trustkit.spiffe.svid import SVIDSource
 from trustkit.verifying.policy import MAX_BYTES as POLICY_MAX_BYTES
 from trustkit.verifying.policy import VerificationPolicy, parse_policy
@@ -56,60 +56,90 @@ def compose(
     Raises:
         TrustkitError: Whatever is missing, unreadable or wrong.
     """
-    policy = _policy(config)
-    check_grants(config.grants, policy)
-    openers = openers_from(config, monotonic=monotonic)
-    _check_apart(openers, policy)
-    engine = _engine(config)
+    parts = _parts(config, clock=clock, monotonic=monotonic)
     source = SVIDSource(lambda name: _svid_file(config, name), clock, alarm=alarm)
     identity = source.current().spiffe_id
-    record = RecordFile(config.record, clock=clock)
-    record.check()
+    demand_own_domain(
+        identity, ((f"config.grants[{n}].spiffe_id", one.spiffe_id) for n, one in enumerate(config.grants))
+    )
     terms = Terms(
-        policy=policy,
-        rules=lambda facts: decide(engine, BROKER, facts),
+        policy=parts.policy,
+        rules=lambda facts: decide(parts.engine, BROKER, facts),
         grants=config.grants,
-        openers=openers,
+        openers=parts.openers,
         trust_domain=identity.trust_domain,
     )
     return Composed(
         Broker(
             terms,
-            record=record.append,
+            record=parts.record.append,
             body_max_bytes=config.limits.body_max_bytes,
             now=clock,
             alarm=alarm,
         ),
         source,
-        _summary(policy, engine, openers, identity),
+        {"spiffe_id": str(identity), **parts.summary},
     )
 
 
-def _check_apart(openers: tuple[Opener, ...], policy: VerificationPolicy) -> None:
-    """Refuse a key that both signs and opens: whoever leaks one of its uses leaks the other."""
-    signing = {key.fingerprint for key in policy.keys_of()}
-    if any(opener.key_id in signing for opener in openers):
-        raise UsageError(
-            "recipient-signs",
-            "config.openers holds a key that signs for the policy; "
-            "open with a pair of its own, of `trustkit key generate --type x25519`",
-        )
-
-
-def _summary(
-    policy: VerificationPolicy, engine: WasmEngine, openers: tuple[Opener, ...], identity: SpiffeID
+def examined(
+    config: Config, *, clock: Callable[[], float], monotonic: Callable[[], float]
 ) -> dict[str, Evidence]:
-    return {
-        "spiffe_id": str(identity),
-        "policy_digest": str(policy.digest),
-        "rules_digest": str(engine.digest),
-        "openers": [str(opener.key_id) for opener in openers],
-    }
+    """Load and check everything but our own SVID, and return what was found; arguments as for `compose`.
+
+    Raises:
+        TrustkitError: Whatever is missing, unreadable or wrong.
+    """
+    return _parts(config, clock=clock, monotonic=monotonic).summary
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What needs no SVID."""
+
+    policy: VerificationPolicy
+    openers: tuple[Opener, ...]
+    engine: WasmEngine
+    record: RecordFile
+
+    @property
+    def summary(self) -> dict[str, Evidence]:
+        return {
+            "policy_digest": str(self.policy.digest),
+            "rules_digest": str(self.engine.digest),
+            "openers": [str(opener.key_id) for opener in self.openers],
+        }
+
+
+def _parts(config: Config, *, clock: Callable[[], float], monotonic: Callable[[], float]) -> _Parts:
+    policy = _policy(config)
+    check_grants(config.grants, policy)
+    openers = openers_from(config, monotonic=monotonic)
+    _check_apart(config, openers, policy)
+    record = RecordFile(config.record, clock=clock)
+    parts = _Parts(policy, openers, _engine(config), record)
+    record.check()
+    return parts
+
+
+def _check_apart(config: Config, openers: tuple[Opener, ...], policy: VerificationPolicy) -> None:
+    """Refuse a key that both signs and opens: whoever leaks one of its uses leaks the other."""
+    signing = policy.signing()
+    for index, (opener, said) in enumerate(zip(openers, config.openers, strict=True)):
+        if opener.key_id in signing:
+            name = f" {str(said.file)!r}" if isinstance(said, OpenerConfig) else ""
+            raise UsageError(
+                "recipient-signs",
+                f"config.openers[{index}]{name} is a key that signs for the policy, or that of a root in it; "
+                "open with a pair of its own, of `trustkit key generate --type x25519`",
+                field=f"config.openers[{index}]",
+            )
 
 
 def _policy(config: Config) -> VerificationPolicy:
     raw = read_input(config.policy, max_bytes=POLICY_MAX_BYTES, what="policy")
-    return parse_policy(raw, read_file=_no_other_file)
+    with of_file(config.policy):
+        return parse_policy(raw, read_file=_no_other_file)
 
 
 def _no_other_file(name: str) -> bytes:

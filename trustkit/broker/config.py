@@ -132,9 +132,11 @@ def load(raw: bytes, *, base: Path, environ: Mapping[str, str], argv: Sequence[s
     Raises:
         UsageError: ``bad-config``, with the path of the member that is wrong.
     """
-    override = given(argv, "--listen").get("listen") or environ.get(ENVIRONMENT)
+    flag, variable = given(argv, "--listen").get("listen"), environ.get(ENVIRONMENT)
     config = parse_settings(raw, lambda fields: _config(fields, base), known=MEMBERS["config"])
-    return replace(config, listen=host_port(override, "listen")) if override else config
+    if not (flag or variable):
+        return config
+    return replace(config, listen=host_port(flag or variable or "", "--listen" if flag else ENVIRONMENT))
 
 
 def check_grants(grants: Sequence[Grant], policy: VerificationPolicy) -> None:

@@ -14,12 +14,17 @@ import sys
 import time
 import warnings
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from trustkit.errors import EXIT_TRUSTED
 from trustkit.programs.arguments import Program, add_config_flag, add_listen_flag
+from trustkit.programs.checking import add_without_svid, missing_svid_told, tell
 from trustkit.programs.ending import forbid_core_dumps, status_of
-from trustkit.programs.settings import load_file
+from trustkit.programs.settings import OF_MEMBERS, load_file
 from trustkit.programs.voice import Voice
+
+if TYPE_CHECKING:
+    from trustkit.broker.config import Config
 
 PROGRAM = "trustkit-broker"
 _DOOR_SECONDS = 5.0
@@ -79,15 +84,18 @@ Read the configuration as serve does, with policy, rules, keys, SVID and record,
 found. Nothing is written, and no service is asked.
 """,
         "trustkit-broker check-config --config broker.yaml",
+        "trustkit-broker check-config --config broker.yaml --without-svid",
         done="valid",
     )
     for verb in (serve, check):
         add_config_flag(verb)
         add_listen_flag(verb)
+    add_without_svid(check)
     return program
 
 
 def _run(arguments: argparse.Namespace, argv: Sequence[str], environ: Mapping[str, str], voice: Voice) -> int:
+    from trustkit.artifact.inputs import of_file
     from trustkit.broker.app import broker_app
     from trustkit.broker.compose import compose
     from trustkit.broker.config import load
@@ -95,10 +103,10 @@ def _run(arguments: argparse.Namespace, argv: Sequence[str], environ: Mapping[st
     from trustkit.spiffe.serving import serve_mtls
 
     config = load_file(arguments.config, load, environ=environ, argv=argv)
-    composed = compose(config, clock=time.time, monotonic=time.monotonic, alarm=voice.warn)
-    if arguments.verb == "check-config":
-        voice.succeed("the configuration is valid", composed.summary)
-        return EXIT_TRUSTED
+    with of_file(arguments.config, codes=OF_MEMBERS):
+        if arguments.verb == "check-config":
+            return _check(arguments, config, voice)
+        composed = compose(config, clock=time.time, monotonic=time.monotonic, alarm=voice.warn)
     serve_mtls(
         broker_app(composed.broker, config.limits, clock=time.monotonic),
         listen=config.listen,
@@ -106,7 +114,23 @@ def _run(arguments: argparse.Namespace, argv: Sequence[str], environ: Mapping[st
         clock=time.time,
         # The door is a little more patient than the desk behind it, so that who is late hears why.
         limits=Limits(arrival_seconds=config.limits.body_timeout_seconds + _DOOR_SECONDS),
-        announce=lambda where: voice.succeed(f"listening on {where}", {"listen": where, **composed.summary}),
+        announce=lambda where: voice.succeed(
+            f"{PROGRAM}: listening on {where}", {"listen": where, **composed.summary}
+        ),
     )
     composed.broker.catch_up(everything=True)
+    return EXIT_TRUSTED
+
+
+def _check(arguments: argparse.Namespace, config: Config, voice: Voice) -> int:
+    from trustkit.broker.compose import compose, examined
+
+    if arguments.without_svid:
+        found = examined(config, clock=time.time, monotonic=time.monotonic)
+        unchecked = (f"the SVID in {str(config.svid_directory)!r}", "whether grants are of its trust domain")
+        tell(voice, "the configuration is", found, unchecked)
+        return EXIT_TRUSTED
+    with missing_svid_told(config.svid_directory):
+        composed = compose(config, clock=time.time, monotonic=time.monotonic, alarm=voice.warn)
+    tell(voice, "the configuration is", composed.summary)
     return EXIT_TRUSTED

@@ -12,11 +12,11 @@ context of the wrapped key, and the broker's own name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from trustkit.artifact.inputs import read_input
+from trustkit.artifact.inputs import of_file, read_input
 from trustkit.broker.config import Config, OpenerConfig
 from trustkit.digest import Digest
 from trustkit.errors import DeniedError, TrustkitError, UnavailableError, UsageError
@@ -24,6 +24,7 @@ from trustkit.programs.deadline import Deadline
 from trustkit.sealing.awskms import KmsKey, KmsOpener
 from trustkit.sealing.awskms_client import ANSWER_SECONDS, KmsClient, demand_library
 from trustkit.sealing.recipients import Opener, opener_from_pem
+from trustkit.signing.key import refuse_public
 
 SHARE = 2
 """Into how many parts the time of a request is split, of which a service may take one."""
@@ -65,6 +66,41 @@ def in_time(
     return tuple(_InTime(opener, deadline, alarm) for opener in openers)
 
 
+def demand_apart(
+    openers: Sequence[Opener], signed: Collection[Digest], alarm: Callable[[TrustkitError], None]
+) -> None:
+    """Use none of these openers where one of them is a key that signed what is to be opened.
+
+    Whoever leaks one of its uses leaks the other, and a start sees no key that a root certifies.
+
+    Args:
+        openers: Those of the broker.
+        signed: The keys of publisher and authors, as they were proven.
+        alarm: Told what the operator must look at.
+
+    Raises:
+        UnavailableError: ``opener-failed``.
+    """
+    for index, opener in enumerate(openers):
+        if opener.key_id in signed:
+            alarm(
+                UsageError(
+                    "recipient-signs",
+                    f"config.openers[{index}] is a key that signed the model that was asked for, and opens "
+                    "none; open with a pair of its own, of `trustkit key generate --type x25519`",
+                    field=f"config.openers[{index}]",
+                )
+            )
+            raise _failed()
+
+
+def _failed() -> UnavailableError:
+    return UnavailableError(
+        "opener-failed",
+        "the broker cannot use its key for this model; its operator has been told, try again later",
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class _InTime:
     opener: Opener
@@ -88,8 +124,7 @@ class _InTime:
             raise
         except (DeniedError, UsageError) as error:
             self.alarm(error)
-            why = "the broker cannot use its key for this model; its operator has been told, try again later"
-            raise UnavailableError("opener-failed", why) from None
+            raise _failed() from None
 
 
 def _from_service(key: KmsKey, seconds: float, monotonic: Callable[[], float]) -> Opener:
@@ -101,7 +136,9 @@ def _from_service(key: KmsKey, seconds: float, monotonic: Callable[[], float]) -
 def _from_file(config: OpenerConfig) -> Opener:
     passphrase = None if config.passphrase_file is None else _passphrase(config.passphrase_file)
     pem = read_input(config.file, max_bytes=_KEY_MAX_BYTES, what="opener")
-    return opener_from_pem(pem, passphrase=passphrase)
+    refuse_public(pem, repr(str(config.file)))
+    with of_file(config.file):
+        return opener_from_pem(pem, passphrase=passphrase)
 
 
 def _passphrase(path: Path) -> bytes:

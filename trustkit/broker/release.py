@@ -8,7 +8,8 @@
        mutual TLS proved, on facts from proofs.      no answer of the rules is a denial
     5. The record holds the decision, on disk.       stops a release without a trace: no record, no answer
     6. The key is unwrapped in the context of the    stops a wrapped key of another artifact, and a key that
-       proof, and fits the signed commitment.        is not the one that sealed this one
+       proof, by a key that signed nothing of it,    is not the one that sealed this one
+       and fits the signed commitment.
     7. It is wrapped again, in the same context, to  stops whoever sees the answer: a proxy, a log, a
        the key the asker made for this request.      recorded connection
 
@@ -28,7 +29,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from trustkit.broker.config import Grant
-from trustkit.broker.openers import in_time
+from trustkit.broker.openers import demand_apart, in_time
 from trustkit.broker.strangers import Strangers
 from trustkit.deciding.decision import Decision
 from trustkit.deciding.facts import release_facts
@@ -228,6 +229,8 @@ class Broker:
 
     def _wrapped(self, request: ReleaseRequest, proof: VerifiedSealed, deadline: Deadline) -> bytes:
         context = proof.descriptor.context
+        signed = {proof.descriptor.publisher_key, *(author.fingerprint for author in proof.author.signers)}
+        demand_apart(self._terms.openers, signed, self._alarm)
         openers = in_time(self._terms.openers, deadline, self._alarm)
         with unwrap_document(request.documents.recipients, context, openers) as dek:
             return recipient_from_raw(request.ephemeral_key).wrap(dek, context.to_bytes())

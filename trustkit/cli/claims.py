@@ -15,11 +15,13 @@ from trustkit.errors import FormatError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
     from trustkit.artifact.manifest import Manifest
     from trustkit.attest.bundle import Bundle
     from trustkit.attest.statement import Statement
     from trustkit.sealing.descriptor import Descriptor
+    from trustkit.sealing.shredded import Record
 
 VERDICT = "UNVERIFIED"
 
@@ -46,18 +48,18 @@ def of_bundle(bundle: Bundle, statement: Statement) -> tuple[list[Row], strictjs
     from trustkit.attest.bundle import CertificateChain, PublicKeyHint
 
     material = bundle.material
-    if isinstance(material, PublicKeyHint):
-        kind, said = "public key", f"a public key, hint {material.hint or 'absent'}"
-    else:
-        kind = "certificate"
-        said = counted(len(material.certificates), "certificate")
+    kind = "public key" if isinstance(material, PublicKeyHint) else "certificate"
     rows = [
-        ("signatures", f"{counted(len(bundle.envelope.signatures), 'signature')}, by {said}"),
+        ("signatures", _signatures(len(bundle.envelope.signatures), kind)),
+        *(_hinted(material.hint) if isinstance(material, PublicKeyHint) else ()),
         ("predicate type", statement.predicate_type),
     ]
     rows += [("subject", subject.name) for subject in statement.subjects]
     certificates = certificates_in(material.certificates) if isinstance(material, CertificateChain) else []
-    rows += [("certificate", certificate_line(said)) for said in certificates]
+    rows += [
+        ("in its chain" if other else "certificate", certificate_line(said))
+        for other, said in enumerate(certificates)
+    ]
     fields: strictjson.Object = {
         "signatures": len(bundle.envelope.signatures),
         "material": kind,
@@ -71,6 +73,19 @@ def of_bundle(bundle: Bundle, statement: Statement) -> tuple[list[Row], strictjs
         ],
     }
     return rows, fields
+
+
+def _signatures(count: int, kind: str) -> str:
+    """Say by what they were made; a bundle has room for the material of its first signer alone."""
+    if count == 1:
+        return f"1 signature, by a {kind}"
+    return f"{count} signatures, the first by a {kind}; the bundle does not say whose the others are"
+
+
+def _hinted(untrusted: str) -> list[Row]:
+    """Show what a bundle calls its key, and how to find the key: a fingerprint cannot be made of a hint."""
+    how = "trustkit inspect KEY.pub shows the hint of a key beside its fingerprint"
+    return [("key hint", untrusted or "absent"), *([("whose key", how)] if untrusted else [])]
 
 
 def certificates_in(untrusted: Iterable[bytes]) -> list[strictjson.Object]:
@@ -97,7 +112,8 @@ def certificate_line(said: strictjson.Object) -> str:
         return "one that cannot be read"
     names = said["identities"]
     whom = ", ".join(map(str, names)) if isinstance(names, list) and names else f"{said['subject']}"
-    return f"{whom}; issued by {said['issuer']}; from {said['not_before']} to {said['not_after']}"
+    times = f"from {said['not_before']} to {said['not_after']}"
+    return f"{whom}; key {said['key_fingerprint'] or 'unreadable'}; issued by {said['issuer']}; {times}"
 
 
 def of_manifest(manifest: Manifest) -> tuple[list[Row], strictjson.Object]:
@@ -151,9 +167,37 @@ def of_descriptor(descriptor: Descriptor) -> tuple[list[Row], strictjson.Object]
     return rows, fields
 
 
-def unknown_document() -> FormatError:
+def of_record(record: Record) -> tuple[list[Row], strictjson.Object]:
+    """Describe the record of a shredding: when, of which documents, and for whom the key was wrapped."""
+    from trustkit.sealing.shredded import text_of
+
+    named = [] if record.recipients is None else [f"{kind} {key}" for kind, key in record.recipients]
+    deletions = [
+        f"{one.kind} {one.name}, {one.state}{'' if one.at is None else f' until {text_of(one.at)}'}"
+        for one in record.deletions
+    ]
+    rows = [
+        ("destroyed", text_of(record.at)),
+        ("descriptor", str(record.descriptor)),
+        ("data key", record.dek_id or "unknown"),
+        *(("was sealed to", name) for name in named),
+        *(("key deleted", said) for said in deletions),
+    ]
+    fields: strictjson.Object = {
+        "time": text_of(record.at),
+        "descriptor": str(record.descriptor),
+        "recipients_document": str(record.recipients_document),
+        "dek_id": record.dek_id,
+        "recipients": [{"kind": kind, "key": str(key)} for kind, key in record.recipients or ()],
+        "deletions": [*deletions],
+    }
+    return rows, fields
+
+
+def unknown_document(path: Path) -> FormatError:
     """Build the error for a file that is none of the kinds we show."""
     return FormatError(
         "unknown-document",
-        "this is no bundle, recipients document or key; trustkit policy check reads policies",
+        f"{str(path)!r} is no bundle, recipients document, certificate or key; "
+        "trustkit policy check reads policies",
     )

@@ -45,8 +45,15 @@ def artifact_of(untrusted: str) -> Path | str:
 
 
 def demand_cluster(path: Path | str, cluster: str | None, bundle: Path | None) -> None:
-    """Refuse an address without what reads it, and without a place for its bundle."""
+    """Refuse an address that nothing reads, or without what reads it, or without a place for its bundle.
+
+    Raises:
+        UsageError: ``bad-address`` or ``bad-arguments``.
+    """
     if isinstance(path, str):
+        from trustkit.storage.addresses import parse_address
+
+        parse_address(path)
         refuse_unless(cluster, f"{path!r} is read by the workers of a cluster; give --cluster")
         refuse_unless(
             bundle, "the store is only read; say with --bundle where the bundle is, on this machine"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from trustkit.cli.answer import Answer
 from trustkit.cli.verbs import VERBS
-from trustkit.errors import UsageError
+from trustkit.errors import UsageError, nearest
 from trustkit.version import __version__
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def _without_verb(argv: Sequence[str], flags: frozenset[str], terminal: Terminal
         return _help_on([word for word in words[1:] if word not in _HELP], groups, terminal.width)
     if words and words[0] in groups and flags & _HELP:
         return _text(help_text(words[0]), f"help of {PROGRAM} {words[0]}")
-    raise _unknown(words, groups)
+    raise _unknown(list(argv) if words else (), groups)
 
 
 def _help_on(words: Sequence[str], groups: set[str], width: int) -> Answer:
@@ -146,11 +146,15 @@ def _unknown(words: Sequence[str], groups: set[str]) -> UsageError:
         return UsageError("bad-arguments", f"name a verb; {PROGRAM} --help lists them")
     first = words[0]
     if first in groups:
-        known = " or ".join(name.split(" ", 1)[1] for name in VERBS if name.startswith(f"{first} "))
-        return UsageError("unknown-verb", f"{PROGRAM} {first} needs one of its verbs: {known}")
+        known = [name.split(" ", 1)[1] for name in VERBS if name.startswith(f"{first} ")]
+        meant = _meant(nearest(words[1], known)) if len(words) > 1 else ""
+        verbs = " or ".join(known)
+        return UsageError("unknown-verb", f"{PROGRAM} {first} needs one of its verbs: {verbs}{meant}")
     if first.startswith("-"):
         return UsageError(
-            "bad-arguments", f"flags come after the verb, and {first!r} comes before it; see {PROGRAM} --help"
+            "bad-arguments",
+            f"flags come after the verb, and {first.partition('=')[0]!r} comes before it; "
+            f"see {PROGRAM} --help",
         )
     return UsageError(
         "unknown-verb", f"there is no verb {first!r}{_nearest(words)}; {PROGRAM} --help lists them"
@@ -158,13 +162,11 @@ def _unknown(words: Sequence[str], groups: set[str]) -> UsageError:
 
 
 def _nearest(words: Sequence[str]) -> str:
-    from difflib import get_close_matches
+    return _meant(nearest(" ".join(words[:2]), VERBS) or nearest(words[0], VERBS))
 
-    for asked in (" ".join(words[:2]), words[0]):
-        near = get_close_matches(asked[:40], VERBS, n=1)
-        if near:
-            return f", did you mean {near[0]!r}?"
-    return ""
+
+def _meant(near: str | None) -> str:
+    return "" if near is None else f", did you mean {near!r}?"
 
 
 def _text(text: str, what: str) -> Answer:

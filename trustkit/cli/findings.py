@@ -26,7 +26,13 @@ def line_of(finding: Finding) -> str:
     """Write a finding as a compiler would: ``FILE:LINE: STATE: REFERENCE at DOCUMENT:PATH``."""
     code = f" [{finding.code}]" if finding.code else ""
     at = f"document {finding.subject.document}, {finding.path or 'the object'}"
-    return f"{finding.subject.file}:{finding.line}: {_word(finding)}: {_short(finding)}{code} in {at}"
+    locked = f"; the lockfile has {finding.locked}" if finding.locked else ""
+    return f"{finding.subject.file}:{finding.line}: {_word(finding)}: {_short(finding)}{code} in {at}{locked}"
+
+
+def remedies_of(codes: Sequence[str]) -> list[str]:
+    """Return what to do about each code, which stands before it where there are several."""
+    return [f"{code}: {REMEDIES[code]}" if len(codes) > 1 else REMEDIES[code] for code in codes]
 
 
 def document_of(finding: Finding) -> strictjson.Object:
@@ -44,6 +50,7 @@ def document_of(finding: Finding) -> strictjson.Object:
         "code": finding.code,
         "remedy": REMEDIES.get(finding.code, ""),
         "reason": finding.reason,
+        "locked": finding.locked,
         "scheme": model.scheme if model else "",
         "how": model.how if model else "",
         "confidence": model.confidence if model else "",
@@ -78,7 +85,7 @@ def _result(finding: Finding, codes: Sequence[str]) -> strictjson.Object:
         "ruleId": finding.code,
         "ruleIndex": codes.index(finding.code),
         "level": "error" if finding.refused else "note",
-        "message": {"text": f"{_short(finding)}: {finding.reason}; {REMEDIES[finding.code]}"},
+        "message": {"text": _sentence(finding)},
         "locations": [
             {
                 "physicalLocation": {
@@ -90,6 +97,13 @@ def _result(finding: Finding, codes: Sequence[str]) -> strictjson.Object:
         ],
         "partialFingerprints": {"trustkit/v1": hashlib.sha256(identity.encode()).hexdigest()},
     }
+
+
+def _sentence(finding: Finding) -> str:
+    """Say what was found, why, and what to do: where nothing stands there, the reason is what was found."""
+    why = f": {finding.reason}" if finding.reference else ""
+    locked = f"; the lockfile has {finding.locked}" if finding.locked else ""
+    return f"{_short(finding)}{why}{locked}; {REMEDIES[finding.code]}"
 
 
 def markdown(findings: Sequence[Finding]) -> str:

@@ -46,27 +46,29 @@ def certified_by(signer: Signer, certificate: Path | None, chain: Path | None) -
 
 def opener_from(path: Path, passphrase_file: Path | None, terminal: Terminal) -> HPKEOpener:
     """Load the private half of a recipient, asking as `signer_from` does."""
-    from trustkit.artifact.inputs import read_input
+    from trustkit.artifact.inputs import of_file, read_input
     from trustkit.sealing.hpke import opener_from_pem
     from trustkit.signing.key import MAX_KEY_BYTES, refuse_public
 
     pem = read_input(path, max_bytes=MAX_KEY_BYTES, what="opener")
     refuse_public(pem, repr(str(path)))
-    return unlock(
-        lambda passphrase: opener_from_pem(pem, passphrase=passphrase),
-        passphrase_file,
-        terminal,
-        what=repr(str(path)),
-        flag="--opener-passphrase-file",
-    )
+    with of_file(path):
+        return unlock(
+            lambda passphrase: opener_from_pem(pem, passphrase=passphrase),
+            passphrase_file,
+            terminal,
+            what=repr(str(path)),
+            flag="--opener-passphrase-file",
+        )
 
 
 def jwe_key_from(path: Path) -> JweKey:
     """Load the key that is shared with KServe."""
-    from trustkit.artifact.inputs import read_input
+    from trustkit.artifact.inputs import of_file, read_input
     from trustkit.sealing.jwe import MAX_KEY_FILE, parse_jwe_key
 
-    return parse_jwe_key(read_input(path, max_bytes=MAX_KEY_FILE, what="shared key"))
+    with of_file(path):
+        return parse_jwe_key(read_input(path, max_bytes=MAX_KEY_FILE, what="shared key"))
 
 
 def given(*paths: Path | None, more: Sequence[Path] = ()) -> tuple[Path, ...]:

@@ -10,7 +10,9 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import cast
 
 from trustkit.programs.helping import AS_JSON, DEBUG, HELP, HelpParser, Once
 from trustkit.records import dataclass
@@ -22,7 +24,7 @@ MAX_COMPONENT = 255
 
 SHARED = (
     ("--json", AS_JSON),
-    ("--quiet", "print nothing on success, unless printing is what the verb is for"),
+    ("--quiet", "print nothing but warnings on success, unless printing is what the verb is for"),
     ("--debug", DEBUG),
 )
 """Flags of every verb, beside ``--help``."""
@@ -78,6 +80,7 @@ class Parser(HelpParser):
         required: bool = False,
         choices: Sequence[str] = (),
         files: bool = False,
+        twice: str = "",
     ) -> None:
         """Take a flag with one value, at most once; a path unless a kind or choices say otherwise.
 
@@ -89,12 +92,13 @@ class Parser(HelpParser):
             required: Whether it must be there.
             choices: The values there are.
             files: Whether files complete it, although a kind reads it.
+            twice: What else may be meant where it is given twice.
         """
         shown, files = "" if choices else metavar, files or (kind is None and not choices)
         self.flags.append(Flag(flag, text, shown, files=files, choices=tuple(choices)))
         self.add_argument(
             flag,
-            action=Once,
+            action=cast("type[argparse.Action]", partial(Once, twice=twice)),
             type=kind or (text_of if choices else path_of),
             metavar=shown or None,
             required=required,

@@ -143,6 +143,8 @@ def _recipient(word: str) -> Recipient:
 
         passphrase = read_passphrase(Path(word.removeprefix(_WORDS)))
         return PassphraseRecipient(passphrase, entropy=os.urandom)
+    from trustkit.artifact.inputs import of_file
     from trustkit.sealing.recipients import recipient_from_pem
 
-    return recipient_from_pem(read_key(Path(word)))
+    with of_file(Path(word)):
+        return recipient_from_pem(read_key(Path(word)))

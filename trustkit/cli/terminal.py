@@ -37,7 +37,7 @@ class Terminal:
     Attributes:
         json: Whether the caller asked for a document; known before arguments are parsed.
         debug: Whether tracebacks are wanted.
-        quiet: Whether success is silent.
+        quiet: Whether success is silent but for warnings.
         spoken: Whether stdout has had its document, or a part of it; there is no second one.
         told: The exit status that goes with what was said, once all of it was.
         environ: The environment, for the programs that a verb starts.
@@ -82,9 +82,8 @@ class Terminal:
         Raises:
             UnavailableError: ``unwritable``.
         """
-        if not self.quiet:
-            for warning in answer.warnings:
-                self._complain(f"trustkit: warning: {line(warning)}", "odd")
+        for warning in answer.warnings:  # also where success is silent: something may have been lost
+            self._complain(f"trustkit: warning: {line(warning)}", "odd")
         if answer.refusal is not None:
             return self._decline(answer, answer.refusal)
         if self.json:

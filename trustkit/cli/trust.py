@@ -6,7 +6,7 @@ exit 2 ``no-authority`` (architecture, section 11).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,9 +15,12 @@ from trustkit.errors import UsageError
 if TYPE_CHECKING:
     from trustkit.cli.parser import Parser
     from trustkit.verifying.policy import VerificationPolicy
+    from trustkit.verifying.signers import SignerEvidence
 
 MAX_KEY_BYTES = 64 << 10
 """Largest public key file (bytes)."""
+_OF_ROOTS = ("bad-certificate", "private-key-given", "public-key-given", "chain-too-long", "too-large")
+"""Codes for what is wrong with a file of roots, and not with the identities beside it."""
 
 
 def trust_flags(parser: Parser) -> None:
@@ -51,6 +54,7 @@ def policy_from_flags(
     Raises:
         UsageError: ``no-authority`` for none, ``bad-arguments`` for both, or what is wrong with the files.
     """
+    from trustkit.artifact.inputs import of_file
     from trustkit.verifying.policy import policy_from_keys, policy_from_roots
 
     if identities and roots is None:
@@ -58,7 +62,8 @@ def policy_from_flags(
     if roots is not None:
         if policy is not None or key is not None:
             raise UsageError("bad-arguments", "say whom to believe once: --ca, --key or --policy")
-        return policy_from_roots(read_roots(roots), identities, where="--identity")
+        with of_file(roots, codes=_OF_ROOTS):
+            return policy_from_roots(read_roots(roots), identities, where="--identity")
     if policy is not None and (key is not None or publisher_key is not None):
         raise UsageError(
             "bad-arguments", f"--policy already says whom to believe; leave out {flag} or --policy"
@@ -68,7 +73,39 @@ def policy_from_flags(
     if key is None:
         others = ", --ca with a file of roots, or --policy" if ca else ", or --policy"
         raise UsageError("no-authority", f"whom to believe? Give {flag} with a public key file{others}")
-    return policy_from_keys(read_key(key), None if publisher_key is None else read_key(publisher_key))
+    return policy_from_keys(
+        read_key(key),
+        None if publisher_key is None else read_key(publisher_key),
+        named=(repr(str(key)), repr(str(publisher_key))),
+    )
+
+
+def anybody_warnings(
+    policy: VerificationPolicy, signers: Iterable[SignerEvidence], *, ca: bool = False
+) -> list[str]:
+    """Warn who believes roots alone: all of their people, and those whom they certify tomorrow.
+
+    Args:
+        policy: Under which it was verified.
+        signers: Whom it believed.
+        ca: Whether the policy is what ``--ca`` means.
+    """
+    from trustkit.verifying.authorities import CertificateAuthority
+
+    anybody = {
+        one.name for one in policy.authorities if isinstance(one, CertificateAuthority) and not one.identities
+    }
+    return [_anybody(signer, ca=ca) for signer in signers if signer.authority in anybody]
+
+
+def _anybody(signer: SignerEvidence, *, ca: bool) -> str:
+    whom, remedy = "--ca without --identity", "add --identity with the name that you expect"
+    if not ca:
+        whom = f"the authority {signer.authority!r} of the policy has no identities and"
+        remedy = "list in it whom you expect"
+    name = signer.identity
+    here = "somebody whom his certificate does not name" if name is None else repr(name)
+    return f"{whom} believes whoever its roots certified, here {here}; {remedy}"
 
 
 def read_policy(path: Path, *, named: list[str] | None = None) -> VerificationPolicy:
@@ -81,7 +118,7 @@ def read_policy(path: Path, *, named: list[str] | None = None) -> VerificationPo
     Raises:
         UsageError: ``no-such-file``, ``bad-policy``, or what is wrong with a key.
     """
-    from trustkit.artifact.inputs import read_input
+    from trustkit.artifact.inputs import of_file, read_input
     from trustkit.verifying.authorities import MAX_ROOTS_BYTES
     from trustkit.verifying.policy import MAX_BYTES, parse_policy
 
@@ -96,7 +133,8 @@ def read_policy(path: Path, *, named: list[str] | None = None) -> VerificationPo
         files.append(name)  # it may be roots; a key is far below their cap
         return read_input(path.parent / name, max_bytes=MAX_ROOTS_BYTES, what="key or certificate file")
 
-    return parse_policy(raw, read_file=read_file)
+    with of_file(path):
+        return parse_policy(raw, read_file=read_file)
 
 
 def read_roots(path: Path) -> bytes:

@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
+from itertools import takewhile
 from pathlib import Path
 
+from trustkit.errors import nearest
 from trustkit.programs.helping import AS_JSON, DEBUG, HELP, HelpParser, Once, foot, head, rows
 from trustkit.version import __version__
 
 Kind = Callable[[str], object]
 """Reads the value of a flag, for ``type=``."""
+_OF_PROGRAMS = ("-h", "--help", "--version")
+"""All that may stand before a verb."""
 
 
 class Program(HelpParser):
@@ -31,8 +35,8 @@ class Program(HelpParser):
         super().__init__(name)
         self._does = does
         self._summaries: list[tuple[str, str]] = []
-        self.add_argument("-h", "--help", action="help", help=HELP)
-        self.add_argument("--version", action="version", version=f"{name} {__version__}")
+        self.add_argument(*_OF_PROGRAMS[:2], action="help", help=HELP)
+        self.add_argument(_OF_PROGRAMS[2], action="version", version=f"{name} {__version__}")
         self._verbs = self.add_subparsers(dest="verb", required=True, metavar=names, parser_class=_Verb)
 
     def verb(self, name: str, does: str) -> HelpParser:
@@ -48,6 +52,23 @@ class Program(HelpParser):
         parser.shared.add_argument("--json", action="store_true", help=AS_JSON)
         parser.shared.add_argument("--debug", action="store_true", help=DEBUG)
         return parser
+
+    def check_words(self, untrusted: Sequence[str]) -> None:
+        """Refuse a verb that there is not, and a flag before the verb; what follows is for the verb's parser.
+
+        Raises:
+            UsageError: ``bad-arguments``.
+        """
+        before = list(takewhile(lambda word: word.startswith("-"), untrusted))
+        for flag in before:
+            if flag != "--" and flag not in _OF_PROGRAMS:
+                self.error(f"flags come after the verb, and {flag.partition('=')[0]!r} comes before it")
+        names = [name for name, _ in self._summaries]
+        for verb in untrusted[len(before) :][:1]:
+            if verb not in names:
+                near = nearest(verb, names)
+                meant = "" if near is None else f", did you mean {near!r}?"
+                self.error(f"there is no verb {verb!r}{meant}")
 
     def format_help(self) -> str:
         """Write what there is, as ``trustkit --help`` does."""

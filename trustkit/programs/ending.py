@@ -11,7 +11,7 @@ from __future__ import annotations
 import resource
 from collections.abc import Callable
 
-from trustkit.errors import EXIT_BUG, EXIT_INTERRUPTED, TrustkitError, UsageError, is_interruption
+from trustkit.errors import EXIT_BUG, EXIT_INTERRUPTED, TrustkitError, extra_needed, is_interruption
 from trustkit.programs.voice import Voice
 
 _OURS = frozenset(("trustkit", "admission"))
@@ -36,8 +36,7 @@ def status_of(work: Callable[[], int], voice: Voice, *, debug: bool, interrupted
         if is_interruption(error):
             return voice.end(EXIT_INTERRUPTED, "interrupted", interrupted)
         if missing := _missing(error):
-            why = f"the program needs {missing}; install model-trustkit[{extra}]"
-            return voice.fail(UsageError("extra-needed", why, module=missing))
+            return voice.fail(extra_needed("the program", missing, extra))
         if debug:
             raise
         why = f"a bug ({type(error).__name__}); run with --debug and report it"

@@ -7,10 +7,11 @@ status), one manner of writing, and examples that work. It takes no time to load
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
-from typing import NoReturn
+from collections.abc import Iterable, Sequence
+from itertools import takewhile
+from typing import Any, NoReturn
 
-from trustkit.errors import UsageError
+from trustkit.errors import UsageError, nearest
 
 HELP = "show this text"
 """What help says of itself."""
@@ -25,6 +26,32 @@ EXITS = """\
 
 class Parser(argparse.ArgumentParser):
     """A parser whose complaint is one line, like every other failure."""
+
+    def parse_known_args(  # type: ignore[override] # argparse's own form of it, written out
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Look at the words first, then parse as argparse does; the signature is its own."""
+        self.check_words(args or ())
+        return super().parse_known_args(args, namespace)
+
+    def check_words(self, untrusted: Sequence[str]) -> None:
+        """Refuse a flag that there is not before argparse says what is missing: it is what was misspelt.
+
+        Raises:
+            UsageError: ``bad-arguments``.
+        """
+        known = {name: action for action in self._actions for name in action.option_strings}
+        awaited = False  # whether the word is the value of the flag before it
+        for word in takewhile(lambda word: word != "--", untrusted):
+            flag, equals, _ = word.partition("=")
+            action = known.get(flag)
+            if action is None and not awaited and _is_flag(word):
+                near = nearest(flag.lstrip("-"), [name[2:] for name in known if name.startswith("--")])
+                meant = "" if near is None else f", did you mean '--{near}'?"
+                # Of `-pSECRET` only the first letter may be a flag, unless it is a misspelt one.
+                said = flag if near is not None or flag.startswith("--") else flag[:2]
+                self.error(f"there is no flag {said!r}{meant}")
+            awaited = action is not None and action.nargs != 0 and not equals
 
     def error(self, message: str) -> NoReturn:
         """Refuse the arguments; the name is argparse's.
@@ -89,7 +116,17 @@ class HelpParser(Parser):
 
 
 class Once(argparse.Action):
-    """Stores a value, and refuses a second one: which of two was meant is not ours to guess."""
+    """Stores a value, and refuses a second one: which of two was meant is not ours to guess.
+
+    Args:
+        words: What argparse says of every flag.
+        twice: What else may be meant by the second one.
+        options: The same.
+    """
+
+    def __init__(self, *words: Any, twice: str = "", **options: Any) -> None:
+        super().__init__(*words, **options)
+        self._twice = twice
 
     def __call__(
         self,
@@ -100,8 +137,18 @@ class Once(argparse.Action):
     ) -> None:
         """Store the value; the signature is argparse's."""
         if getattr(namespace, self.dest) is not None:
-            raise argparse.ArgumentError(self, "may be given only once")
+            raise argparse.ArgumentError(self, f"may be given only once{self._twice and '; '}{self._twice}")
         setattr(namespace, self.dest, values)
+
+
+def _is_flag(word: str) -> bool:
+    """Say whether argparse takes a word that it does not know for a flag."""
+    return (
+        word.startswith("-")
+        and len(word) > 1
+        and " " not in word
+        and not (word[1].isdigit() or word[1] == ".")
+    )
 
 
 def head(program: str, law: str) -> str:
@@ -115,8 +162,8 @@ def rows(title: str, verbs: Iterable[tuple[str, str]]) -> str:
 
 
 def foot(*, quiet: bool = False) -> str:
-    """Return how that help ends; *quiet* says whether verbs can be told to say nothing."""
-    hush = "--quiet (nothing on success), " if quiet else ""
+    """Return how that help ends; *quiet* says whether verbs can be told to say little."""
+    hush = "--quiet (nothing but warnings on success), " if quiet else ""
     return f"""
 flags
   -h, --help       {HELP}, or after a verb its own

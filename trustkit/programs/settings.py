@@ -22,6 +22,9 @@ T_co = TypeVar("T_co", covariant=True)
 MAX_BYTES = 1 << 20
 """Largest configuration file (bytes)."""
 
+OF_MEMBERS = frozenset(("bad-config", "foreign-trust-domain", "recipient-signs"))
+"""Codes for what a member says: whoever uses a configuration names its file with these (`of_file`)."""
+
 _HOST_PORT = re.compile(r"(\[[0-9a-fA-F:.]{2,45}\]|[A-Za-z0-9.-]{1,253}):([0-9]{1,5})")
 
 
@@ -35,10 +38,11 @@ class Load(Protocol[T_co]):
 
 def load_file(path: Path, load: Load[T], *, environ: Mapping[str, str], argv: Sequence[str]) -> T:
     """Read a configuration file and build the configuration; relative paths in it are relative to it."""
-    from trustkit.artifact.inputs import read_input
+    from trustkit.artifact.inputs import of_file, read_input
 
     raw = read_input(path, max_bytes=MAX_BYTES, what="configuration")
-    return load(raw, base=path.resolve().parent, environ=environ, argv=argv)
+    with of_file(path):
+        return load(raw, base=path.resolve().parent, environ=environ, argv=argv)
 
 
 def parse_settings(raw: bytes, read: Callable[[Fields], T], *, known: Collection[str] = ()) -> T:

@@ -109,8 +109,9 @@ def parse_key(untrusted: str) -> KmsKey:
     if not well_formed or found is None or (endpoint and not _is_endpoint(endpoint)):
         raise UsageError(
             "bad-kms-key",
-            "name the key as awskms:///arn:aws:kms:REGION:ACCOUNT:key/ID; an alias could be moved, and "
-            "`aws kms describe-key --key-id alias/NAME` shows the ARN",
+            "name the key as awskms:///arn:aws:kms:REGION:ACCOUNT:key/ID, where ID is a UUID, or mrk- and 32 "
+            "hexadecimal digits; an alias could be moved, and `aws kms describe-key --key-id alias/NAME` "
+            "shows the ARN",
         )
     if not endpoint and _partition(arn) not in _SUFFIXES:
         why = f"the service's address in {_partition(arn)} is not known here; name it: awskms://HOST/{arn}"
@@ -192,7 +193,8 @@ class KmsDestroyer:
     def schedule_deletion(self, days: int) -> Deletion:
         """Ask the service to delete the key after 7 to 30 days, in which that can be taken back.
 
-        From the answer on nothing can be unwrapped with it, whatever it was wrapped for. A key that is to be
+        From the answer on nothing can be unwrapped with it, whatever it was wrapped for, but with its
+        replicas in other regions, if it has any (`is_multi_region`). A key that is to be
         deleted already is answered with the date that it has; one with replicas in other regions has none.
         A date that is not within 31 days, or was before yesterday, is none that the service gives.
 
@@ -243,6 +245,11 @@ def refusal(untrusted_code: str, key: KmsKey) -> TrustkitError:
         return UsageError("unsupported-kms-key", why, key=key.arn, service_code=code)
     why = f"AWS KMS could not answer ({code}); try again"
     return UnavailableError("kms-unavailable", why, key=key.arn, service_code=code)
+
+
+def is_multi_region(arn: str) -> bool:
+    """Say whether a key may have others in other regions, each of which unwraps what any of them wrapped."""
+    return ":key/mrk-" in arn
 
 
 def _partition(arn: str) -> str:

@@ -21,7 +21,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
-from trustkit.errors import FormatError, LimitError, UnavailableError, UsageError
+from trustkit.errors import FormatError, LimitError, UnavailableError, UsageError, extra_needed
 from trustkit.sealing.awskms import KmsKey, refusal
 
 if TYPE_CHECKING:
@@ -217,8 +217,7 @@ def demand_library() -> None:
     try:
         import botocore.parsers  # noqa: F401 - the last of the parts that are needed
     except ModuleNotFoundError as error:
-        why = f"a key in AWS KMS needs {error.name}; install model-trustkit[aws]"
-        raise UsageError("extra-needed", why, module=error.name) from None
+        raise extra_needed("a key in AWS KMS", error.name, "aws") from None
 
 
 def _silence() -> None:

@@ -64,7 +64,7 @@ class Record:
         return strictjson.to_bytes(
             {
                 "version": VERSION,
-                "time": _text(self.at),
+                "time": text_of(self.at),
                 "descriptor": str(self.descriptor),
                 "recipients_document": str(self.recipients_document),
                 "dek_id": self.dek_id,
@@ -75,7 +75,7 @@ class Record:
                         "key": str(deletion.key_id),
                         "name": deletion.name,
                         "state": deletion.state,
-                        **({} if deletion.at is None else {"time": _text(deletion.at)}),
+                        **({} if deletion.at is None else {"time": text_of(deletion.at)}),
                     }
                     for deletion in self.deletions
                 ],
@@ -135,7 +135,8 @@ def _short(untrusted: str, most: int = _MAX_WORD) -> str:
     return untrusted
 
 
-def _text(seconds: int) -> str:
+def text_of(seconds: int) -> str:
+    """Write a time (seconds since the epoch) as records have it."""
     return datetime.fromtimestamp(seconds, UTC).strftime(_TIME)
 
 
@@ -144,6 +145,6 @@ def _seconds(untrusted: str) -> int:
         seconds = int(datetime.strptime(untrusted, _TIME).replace(tzinfo=UTC).timestamp())
     except ValueError:
         seconds = 0
-    if _text(seconds) != untrusted:
+    if text_of(seconds) != untrusted:
         raise FormatError("bad-field", "the record has a time that is none", field="time")
     return seconds

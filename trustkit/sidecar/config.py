@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 from trustkit.errors import FormatError, UsageError
 from trustkit.programs.arguments import Program, add_flag, path, text
+from trustkit.programs.checking import add_without_svid
 
 if TYPE_CHECKING:
     from trustkit.artifact.reference import Reference
@@ -70,8 +71,7 @@ class Config:
         budget_seconds: How long what is unavailable is asked for again, each of store, broker and SVID.
         workers: Threads that fetch.
         plain_max_bytes: Largest plain artifact (bytes); what is free on the output's disk where absent.
-        as_json: Whether stdout holds one JSON document.
-        debug: Whether a bug shows its traceback.
+        without_svid: Whether ``check-config`` leaves our own SVID out.
     """
 
     verb: Verb
@@ -90,8 +90,7 @@ class Config:
     budget_seconds: float
     workers: int
     plain_max_bytes: int | None
-    as_json: bool
-    debug: bool
+    without_svid: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +131,7 @@ def load(argv: Sequence[str]) -> Config | Question:
         budget_seconds=found.budget_seconds or 120.0,
         workers=found.workers or min(_WORKERS, len(os.sched_getaffinity(0))),
         plain_max_bytes=found.plain_max_bytes,
-        as_json=found.json,
-        debug=found.debug,
+        without_svid=found.verb == "check-config" and found.without_svid,
     )
 
 
@@ -162,6 +160,7 @@ Read the arguments of run, and the policy, CA certificates and SVID that they na
 SVID is. Nobody is asked.
 """,
         "trustkit-sidecar check-config $(cat sidecar.arguments)",
+        "trustkit-sidecar check-config $(cat sidecar.arguments) --without-svid",
         done="valid",
         refused="refused: a file is not the one that its digest names, or the SVID is not valid",
     )
@@ -170,6 +169,7 @@ SVID is. Nobody is asked.
             add_flag(verb, flag, says, kind=kind, metavar=metavar, required=True)
         for flag, kind, metavar, says in _OPTIONAL:
             add_flag(verb, flag, says, kind=kind, metavar=metavar)
+    add_without_svid(check)
     _add_published(program)
     return program
 

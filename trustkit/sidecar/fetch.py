@@ -30,6 +30,7 @@ from dataclasses import dataclass
 from types import TracebackType
 
 from trustkit.artifact.manifest import Manifest
+from trustkit.artifact.reference import SCHEME
 from trustkit.attest.bundle import MAX_BYTES as BUNDLE_MAX_BYTES
 from trustkit.digest import digest_of
 from trustkit.errors import (
@@ -47,7 +48,7 @@ from trustkit.sidecar.keys import KeyService
 from trustkit.sidecar.lifecycle import Lifecycle, State
 from trustkit.sidecar.output import demand_ours, first_at, free_bytes, is_left
 from trustkit.sidecar.patience import Patience
-from trustkit.sidecar.pins import Beliefs, beliefs_of
+from trustkit.sidecar.pins import Beliefs, beliefs_of, demand_peers
 from trustkit.spiffe.mtls import client_context
 from trustkit.storage.delivery import deliver_plain, deliver_sealed
 from trustkit.storage.source import Source
@@ -105,6 +106,7 @@ def fetch(config: Config, world: World, lifecycle: Lifecycle, *, open_store: Ope
     stale_staging(config.output)  # step 2
     patience = Patience(config.budget_seconds, world.monotonic, world.sleep, world.chance)
     identity = patience.insist(beliefs.source.current).spiffe_id  # step 3
+    demand_peers(config, identity)
     lifecycle.advance(State.IDENTIFIED, f"identified as {identity}")
     with contextlib.closing(open_store(config, beliefs, world)) as store:
         world.on_stop(store.close)
@@ -165,11 +167,23 @@ class _Errand:
             if error.code != "not-found":
                 raise
             raise VerificationError(
-                "unsigned", "the store holds no signature of the model's author; publish model.sig beside it"
+                "unsigned",
+                f"the store holds no {SIGNATURE} of the model's author at {self._place()}; check path and "
+                "version, or publish it there",
             ) from None
 
     def _document(self, name: str, max_bytes: int) -> bytes:
-        return self.store.document(name, max_bytes=max_bytes)
+        try:
+            return self.store.document(name, max_bytes=max_bytes)
+        except UnavailableError as error:
+            if error.code != "not-found":
+                raise
+            why = f"there is no {name} at {self._place()}; check path and version, or publish it there"
+            raise UnavailableError(error.code, why, **error.evidence) from None
+
+    def _place(self) -> str:
+        reference = self.config.reference
+        return f"{SCHEME}{reference.host}/{reference.path}"
 
     def _demand_pinned(self, signed: VerifiedManifest) -> None:
         if not signed.manifest_digest.matches(self.config.manifest_digest):

@@ -60,10 +60,26 @@ def run() -> None:
 
 
 def _check(config: Config, voice: Voice) -> int:
-    from trustkit.sidecar.pins import beliefs_of
+    from trustkit.programs.checking import missing_svid_told, tell
+    from trustkit.sidecar.output import demand_place
+    from trustkit.sidecar.pins import beliefs_of, demand_peers
 
-    identity = beliefs_of(config, now=time.time, alarm=voice.warn).source.current().spiffe_id
-    voice.succeed("the arguments are valid", {"spiffe_id": str(identity), "reference": str(config.reference)})
+    beliefs = beliefs_of(config, now=time.time, alarm=voice.warn)
+    found, unchecked = {"reference": str(config.reference)}, []
+    if config.without_svid:
+        unchecked = [
+            f"the SVID in {str(config.svid_directory)!r}",
+            "whether the trust bundle vouches for it",
+            "whether store and broker are of its trust domain",
+            f"whether a model can be published at {str(config.output)!r}",
+        ]
+    else:
+        with missing_svid_told(config.svid_directory):
+            identity = beliefs.source.current().spiffe_id
+        demand_peers(config, identity)
+        demand_place(config.output)
+        found["spiffe_id"] = str(identity)
+    tell(voice, "the arguments are", {**found}, unchecked)
     return EXIT_TRUSTED
 
 
@@ -93,7 +109,7 @@ def _run(config: Config, voice: Voice) -> int:
             alarm=voice.warn,
         )
         try:
-            voice.tell(f"listening on {health.address}")
+            voice.tell(f"{PROGRAM}: listening on {health.address}")
             published = fetch(config, world, lifecycle, open_store=open_store)
             voice.succeed(
                 f"published {config.output}: {published.files} files, {published.bytes} bytes",

@@ -76,6 +76,27 @@ def free_bytes(output: Path) -> int:
     return status.f_bavail * status.f_frsize
 
 
+def demand_place(output: Path) -> None:
+    """Refuse an output at which no run could publish, before anybody is asked.
+
+    What a sidecar published there is compared by the run itself.
+
+    Raises:
+        UsageError: ``no-such-folder`` or ``output-exists``.
+        UnavailableError: ``unreadable``.
+    """
+    free_bytes(output)
+    try:
+        if os.path.lexists(output) and not is_left(output):
+            demand_ours(output)
+    except VerificationError as error:
+        raise UsageError(
+            "output-exists",
+            f"{str(output)!r} exists, and no sidecar published it: {error.message}; choose another output",
+            path=str(output),
+        ) from None
+
+
 @contextmanager
 def first_at(output: Path) -> Iterator[None]:
     """Say in a sidecar's words that somebody else put something at the output while the block ran.

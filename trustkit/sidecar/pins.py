@@ -12,10 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from trustkit.artifact.inputs import read_input
+from trustkit.artifact.inputs import of_file, read_input
 from trustkit.digest import digest_of
 from trustkit.errors import TrustkitError, UnavailableError, UsageError, VerificationError
 from trustkit.sidecar.config import Config, Pinned
+from trustkit.spiffe import chains
+from trustkit.spiffe.names import SpiffeID, demand_own_domain
 from trustkit.spiffe.svid import BUNDLE, SVIDSource
 from trustkit.verifying.policy import MAX_BYTES as POLICY_MAX_BYTES
 from trustkit.verifying.policy import VerificationPolicy, parse_policy
@@ -46,15 +48,27 @@ def beliefs_of(
         UsageError: ``no-such-file``, ``bad-policy`` or ``policy-not-self-contained``.
         FormatError, LimitError, UnavailableError: A file that cannot be read as one.
     """
-    policy = parse_policy(
-        _pinned(config.policy, POLICY_MAX_BYTES, "policy", "--policy-digest"), read_file=_no_other_file
-    )
+    raw = _pinned(config.policy, POLICY_MAX_BYTES, "policy", "--policy-digest")
+    with of_file(config.policy.file):
+        policy = parse_policy(raw, read_file=_no_other_file)
     bundle = _pinned(config.trust_bundle, _SVID_MAX_BYTES, "trust bundle", "--trust-bundle-digest")
+    with of_file(config.trust_bundle.file):
+        chains.parse_certificates(bundle, "the trust bundle", most=chains.MAX_ANCHORS)
 
     def read(name: str) -> bytes:
         return bundle if name == BUNDLE else _svid_file(config.svid_directory, name)
 
     return Beliefs(policy, SVIDSource(read, now, alarm=alarm))
+
+
+def demand_peers(config: Config, ours: SpiffeID) -> None:
+    """Refuse to ask who could never prove himself to us; the broker is asked for sealed models alone.
+
+    Raises:
+        UsageError: ``foreign-trust-domain``.
+    """
+    broker = [("--broker-id", config.broker_id)] if config.descriptor_digest is not None else []
+    demand_own_domain(ours, [("--store-id", config.store_id), *broker])
 
 
 def _pinned(pinned: Pinned, max_bytes: int, what: str, flag: str) -> bytes:

@@ -7,14 +7,13 @@ who vouches for it, is for whoever verifies to say.
 
 from __future__ import annotations
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from trustkit.attest.bundle import MAX_CERTIFICATES, CertificateChain
-from trustkit.digest import Digest, digest_of
+from trustkit.digest import Digest
 from trustkit.errors import LimitError, UsageError
 from trustkit.signing.key import Signer
-from trustkit.spiffe.certificates import UNREADABLE, certificates_from_pem
+from trustkit.spiffe.certificates import certificates_from_pem, key_digest
 
 MAX_CHAIN_BYTES = 1 << 20
 """Largest file of certificates that is read (bytes)."""
@@ -66,8 +65,7 @@ def certified(signer: Signer, leaf_pem: bytes, chain_pem: bytes | None = None) -
         raise LimitError(
             "chain-too-long", f"more than {MAX_CERTIFICATES} certificates in all", limit=MAX_CERTIFICATES
         )
-    key = _key_of(found[0])
-    if key is None or not key.matches(signer.fingerprint):
+    if key_digest(found[0]) != signer.fingerprint:
         raise UsageError(
             "certificate-key-mismatch",
             "the certificate is of another key than the one that signs; give the two that belong together",
@@ -75,11 +73,3 @@ def certified(signer: Signer, leaf_pem: bytes, chain_pem: bytes | None = None) -
     return CertifiedSigner(
         signer, CertificateChain(tuple(certificate.public_bytes(Encoding.DER) for certificate in found))
     )
-
-
-def _key_of(certificate: x509.Certificate) -> Digest | None:
-    try:
-        key = certificate.public_key()
-    except UNREADABLE:
-        return None
-    return digest_of(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))

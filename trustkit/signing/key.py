@@ -120,9 +120,9 @@ def load_signer(path: Path, *, passphrase: bytes | None) -> LocalSigner:
         passphrase: For an encrypted key; refused for a key that is not encrypted.
 
     Raises:
-        UsageError: ``no-such-file``, ``passphrase-needed``, ``passphrase-unused``, ``wrong-passphrase``,
-            ``public-key-given`` or ``unsupported-key``.
-        FormatError: ``bad-key``, ``special-file``.
+        UsageError: ``no-such-file``, ``special-file``, ``passphrase-needed``, ``passphrase-unused``,
+            ``wrong-passphrase``, ``public-key-given`` or ``unsupported-key``.
+        FormatError: ``bad-key``.
         LimitError: ``too-large``.
         UnavailableError: ``unreadable``.
     """
@@ -176,13 +176,19 @@ def _loaded(raw: bytes, passphrase: bytes | None, shown: str) -> PrivateKeyTypes
 
 
 def refuse_public(raw: bytes, what: str) -> None:
-    """Refuse the public half of a key where the private one belongs.
+    """Refuse what may be public where the private key belongs: the other half, or a certificate of it.
 
     Raises:
         UsageError: ``public-key-given``.
     """
-    if b"-----BEGIN PUBLIC KEY-----" in raw and not _PRIVATE.search(raw):
+    if _PRIVATE.search(raw):
+        return
+    if b"-----BEGIN PUBLIC KEY-----" in raw:
         raise UsageError("public-key-given", f"{what} is a public key; give the private one")
+    if b"-----BEGIN CERTIFICATE-----" in raw:
+        raise UsageError(
+            "public-key-given", f"{what} is a certificate; give the private key that goes with it"
+        )
 
 
 def generate_key(curve: str, *, passphrase: bytes | None) -> tuple[bytes, bytes]:

@@ -18,7 +18,9 @@ import re
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from trustkit.digest import Digest, digest_of
 from trustkit.errors import FormatError, LimitError, UsageError
 
 MAX_CERTIFICATE_BYTES = 64 << 10
@@ -73,12 +75,14 @@ def certificates_from_pem(raw: bytes, what: str, *, most: int) -> list[x509.Cert
         most: Most certificates accepted.
 
     Raises:
-        UsageError: ``private-key-given``.
+        UsageError: ``private-key-given`` or ``public-key-given``.
         FormatError: ``bad-certificate``: none, something beside them, or one that does not parse.
         LimitError: ``chain-too-long`` or ``too-large``.
     """
     if b"PRIVATE KEY-----" in raw:
         raise UsageError("private-key-given", f"{what} holds a private key; give certificates alone")
+    if b"-----BEGIN PUBLIC KEY-----" in raw and b"-----BEGIN CERTIFICATE-----" not in raw:
+        raise UsageError("public-key-given", f"{what} is a public key; give certificates")
     begun = raw.count(b"-----BEGIN ")
     if begun > most:
         raise LimitError("chain-too-long", f"{what} has more than {most} certificates", limit=most)
@@ -115,6 +119,15 @@ def has_usable_key(certificate: x509.Certificate) -> bool:
     if isinstance(key, ec.EllipticCurvePublicKey):
         return isinstance(key.curve, _CURVES)
     return isinstance(key, ed25519.Ed25519PublicKey)
+
+
+def key_digest(certificate: x509.Certificate) -> Digest | None:
+    """Return the SHA-256 of its key (DER SubjectPublicKeyInfo), or None for one that cannot be read."""
+    try:
+        key = certificate.public_key()
+    except UNREADABLE:
+        return None
+    return digest_of(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
 
 
 def issued(child: x509.Certificate, parent: x509.Certificate) -> bool:

@@ -109,7 +109,8 @@ def check_anchors(anchors: Sequence[x509.Certificate], domain: str) -> None:
             except FormatError:
                 raise bad("the trust bundle has an anchor with a URI that is no SPIFFE ID") from None
             if other.trust_domain != domain:
-                raise bad(f"the trust bundle has an anchor of {SpiffeID(other.trust_domain, '')}")
+                theirs, ours = SpiffeID(other.trust_domain, ""), SpiffeID(domain, "")
+                raise bad(f"the trust bundle has an anchor of {theirs}, and our trust domain is {ours}")
 
 
 def check_chain(

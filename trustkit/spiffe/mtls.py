@@ -103,7 +103,7 @@ def check_peer(tls: ssl.SSLSocket | ssl.SSLObject, context: TrustContext, *, now
     if found.trust_domain != context.trust_domain:
         raise VerificationError(
             "peer-mismatch",
-            f"the peer is {found}, and our trust bundle speaks for {SpiffeID(context.trust_domain, '')}",
+            f"the peer is {found}, and our trust domain is {SpiffeID(context.trust_domain, '')}",
             peer=str(found),
         )
     return found

@@ -9,9 +9,10 @@ otherwise). Pure.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from trustkit.errors import FormatError
+from trustkit.errors import FormatError, UsageError
 
 SCHEME = "spiffe://"
 MAX_LENGTH = 2048
@@ -74,6 +75,29 @@ def parse_spiffe_id(untrusted: str, *, allow_trust_domain: bool = False) -> Spif
     if not found.path and not allow_trust_domain:
         raise _bad("a workload's SPIFFE ID has a path: spiffe://TRUST-DOMAIN/PATH")
     return found
+
+
+def demand_own_domain(ours: SpiffeID, named: Iterable[tuple[str, SpiffeID]]) -> None:
+    """Refuse to wait for machines that can never prove themselves: a bundle speaks for one trust domain.
+
+    Args:
+        ours: Who we are.
+        named: The place of each ID, such as a flag or a member of a configuration, and the ID.
+
+    Raises:
+        UsageError: ``foreign-trust-domain``.
+    """
+    for where, other in named:
+        domain = SpiffeID(ours.trust_domain, "")
+        if other.trust_domain != domain.trust_domain:
+            raise UsageError(
+                "foreign-trust-domain",
+                f"{where} names {other}, which could never prove itself to us: our trust domain is {domain}; "
+                "name somebody of it, or have our own SVID issued there",
+                field=where,
+                spiffe_id=str(other),
+                trust_domain=ours.trust_domain,
+            )
 
 
 def _plain(path: str) -> bool:

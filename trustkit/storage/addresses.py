@@ -86,7 +86,8 @@ def parse_address(untrusted: str) -> Address:
     if found is None or re.fullmatch(_BUCKETS[found[1]], found[2]) is None:
         raise UsageError(
             "bad-address",
-            f"{untrusted!r} is no address that is read here: s3://BUCKET/FOLDER or gs://BUCKET/FOLDER",
+            f"{untrusted!r} is no address that is read here: s3://BUCKET/FOLDER or gs://BUCKET/FOLDER; "
+            "what lies elsewhere is brought to this machine first",
         )
     key = found[3] or ""
     folder = key.endswith("/") or not key

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from trustkit.artifact.lanes import Lanes
 from trustkit.errors import UnavailableError
 from trustkit.storage.checker import Checker
-from trustkit.storage.handover import InOrder, Ring
+from trustkit.storage.handover import InOrder, Ring, hand_over
+from trustkit.storage.shared import Shared
 from trustkit.storage.staging import Staging
-from trustkit.storage.turns import Shared
 
 Progress = Callable[[int], None]
 """Called with the number of plaintext bytes just checked off, from any worker thread."""
@@ -74,10 +74,7 @@ class Arriving(Shared[Buffers]):
             waiting.append(chunk)
             if self._hashing.is_due(number):
                 self._check(waiting)
-        if not self._hashing.hand_in(number, waiting, own.opened.free()):
-            return False
-        own.opened.pass_on()
-        return True
+        return hand_over(number, (self._hashing, waiting, own.opened))
 
     def end(self) -> None:
         """Close the file."""

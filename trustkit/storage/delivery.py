@@ -25,18 +25,15 @@ from trustkit.sealing.floe import HEADER_LENGTH, PartOpener, segments_of
 from trustkit.sealing.keys import Dek
 from trustkit.storage.arriving import Arriving, Buffers, Progress, Sink
 from trustkit.storage.checker import Checker, by_file
-from trustkit.storage.handover import Ring
+from trustkit.storage.handover import ring_of
+from trustkit.storage.shared import run_shared
 from trustkit.storage.source import Source
 from trustkit.storage.staging import Staging
-from trustkit.storage.turns import run_shared
 
 RANGE = 8 << 20
 """Bytes of one file asked for at once, from a source far away; each segment is opened while it is hot."""
 NEAR = 1 << 20
 """The same from a disk of this machine, where asking costs nothing: what stays in a core's cache."""
-
-PIECES = 2
-"""What a thread has to open into: one is filled while the other is hashed, by whoever is at it."""
 
 
 def deliver_sealed(
@@ -74,7 +71,7 @@ def deliver_sealed(
     def buffers() -> Buffers:
         return Buffers(
             memoryview(bytearray(parameters.segment_length * group)),
-            _ring(parameters.plaintext_length * group),
+            ring_of(parameters.plaintext_length * group),
         )
 
     def make(part: Part) -> _SealedPart:
@@ -135,14 +132,10 @@ def deliver_plain(
         sorted(lengths, key=lambda name: -lengths[name]),
         make,
         batches=lambda name: _ranges(lengths[name]),
-        state=lambda: Buffers(memoryview(b""), _ring(RANGE)),
+        state=lambda: Buffers(memoryview(b""), ring_of(RANGE)),
         workers=workers,
     )
     return total
-
-
-def _ring(length: int) -> Ring:
-    return Ring([memoryview(bytearray(length)) for _ in range(PIECES)])
 
 
 def _ranges(length: int) -> int:

@@ -22,14 +22,13 @@ from urllib.parse import quote
 
 from trustkit import strictjson
 from trustkit.artifact.files import changed
-from trustkit.errors import FormatError, LimitError, TrustkitError
+from trustkit.errors import FormatError, LimitError, TrustkitError, extra_needed
 from trustkit.storage.stores import (
     MAX_OBJECT,
     Listed,
     Pin,
     bad_answer,
     check_encrypted,
-    extra_needed,
     no_bucket,
     unreadable,
 )
@@ -80,7 +79,7 @@ class GS:
             from gcsfs.retry import HttpError, NonRetryableError
             from google.auth.exceptions import GoogleAuthError
         except ModuleNotFoundError as error:
-            raise extra_needed("gs", error.name, "dask,gs") from None
+            raise extra_needed("gs://", error.name, "dask,gs") from None
         self._failures = (OSError, ClientError, GoogleAuthError, HttpError, NonRetryableError)
         self._timeout = ClientTimeout(total=LONGEST, sock_connect=SILENCE, sock_read=SILENCE)
         try:  # gcsfs keeps one for every thread

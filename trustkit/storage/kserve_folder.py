@@ -40,9 +40,9 @@ from trustkit.storage.arriving import Arriving, Buffers, Progress, Sink, write_a
 from trustkit.storage.checker import Checker, by_file
 from trustkit.storage.handover import Ring
 from trustkit.storage.sealing_folder import read_signed
+from trustkit.storage.shared import Shared, run_shared
 from trustkit.storage.source import Source
 from trustkit.storage.staging import Staging
-from trustkit.storage.turns import Shared, run_shared
 
 SUFFIX = ".jwe"
 

@@ -15,14 +15,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from trustkit.artifact.files import changed
-from trustkit.errors import TrustkitError, UnavailableError
+from trustkit.errors import TrustkitError, UnavailableError, extra_needed
 from trustkit.storage.stores import (
     MAX_OBJECT,
     Listed,
     Pin,
     bad_answer,
     check_encrypted,
-    extra_needed,
     no_bucket,
     unreadable,
 )
@@ -51,7 +50,7 @@ class S3:
             from aiohttp import ClientError
             from botocore.exceptions import BotoCoreError
         except ModuleNotFoundError as error:
-            raise extra_needed("s3", error.name, "dask") from None
+            raise extra_needed("s3://", error.name, "dask") from None
         self._failures = (OSError, TimeoutError, BotoCoreError, ClientError)
         self._fs: S3FileSystem = s3fs.S3FileSystem(
             use_listings_cache=False

@@ -32,8 +32,9 @@ from trustkit.sealing.floe import (
 from trustkit.sealing.keys import Dek
 from trustkit.storage.arriving import Progress, write_at
 from trustkit.storage.checker import Checker, by_file
+from trustkit.storage.handover import InOrder, Ring, hand_over, ring_of
+from trustkit.storage.shared import Shared, run_shared
 from trustkit.storage.staging import Staging
-from trustkit.storage.turns import Shared, Turns, run_shared
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ def seal_parts(
         terms: What the parts are bound to.
         dek: The data key.
         entropy: Where nonces come from; called from any worker thread.
-        workers: Threads; each needs two segments of memory, and several may work on one file.
+        workers: Threads; each needs four segments of memory, and several may work on one file.
         progress: Told of every chunk that was sealed and checked.
 
     Raises:
@@ -108,8 +109,7 @@ def seal_parts(
         make,
         batches=lambda file: segments_of(file.stamp.size, terms.parameters),
         state=lambda: _Buffers(
-            memoryview(bytearray(terms.parameters.plaintext_length)),
-            memoryview(bytearray(terms.parameters.segment_length)),
+            ring_of(terms.parameters.plaintext_length), ring_of(terms.parameters.segment_length)
         ),
         workers=workers,
     )
@@ -118,10 +118,10 @@ def seal_parts(
 
 @dataclass(slots=True)
 class _Buffers:
-    """One thread's memory: a segment before and after."""
+    """One thread's memory: segments before and after, until they were hashed."""
 
-    plain: memoryview
-    sealed: memoryview
+    plain: Ring
+    sealed: Ring
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,7 @@ class _Departing(Shared[_Buffers]):
     """One file on its way into ciphertext: a batch is a segment, hashed in order before and after."""
 
     def __init__(self, tree: Tree, staging: Staging, job: _Job, found: dict[str, Part]) -> None:
-        self._before, self._after = Turns(), Turns()
+        self._before, self._after = InOrder(self._check), InOrder(self._digest)
         super().__init__(segments_of(job.file.stamp.size, job.parameters), self._before, self._after)
         self._tree = tree
         self._staging = staging
@@ -161,31 +161,35 @@ class _Departing(Shared[_Buffers]):
     def work(self, number: int, own: _Buffers, lanes: Lanes) -> bool:
         """Seal one segment; the bytes that are hashed are the bytes that were sealed."""
         file, parameters = self._job.file, self._job.parameters
-        final, start = number == self.batches - 1, number * parameters.plaintext_length
-        chunk = read_signed(file.name, self._source, own.plain[: file.stamp.size - start], start)
-        size = self._sealer.seal_into(chunk, number, final=final, out=own.sealed)
-        write_at(self._sink, own.sealed[:size], HEADER_LENGTH + number * parameters.segment_length)
-        if lanes.stopped or not self._before.wait(number):
-            return False
-        self._job.checker.update(chunk)
-        if final:
-            self._job.checker.finish()
-        self._before.done(number)
-        if not self._after.wait(number):
-            return False
-        self._hasher.update(own.sealed[:size])
-        if final:
-            self._name()
-        if self._job.progress is not None:
-            self._job.progress(len(chunk))
-        self._after.done(number)
-        return True
+        start = number * parameters.plaintext_length
+        chunk = read_signed(file.name, self._source, own.plain.piece[: file.stamp.size - start], start)
+        out = own.sealed.piece
+        sealed = out[: self._sealer.seal_into(chunk, number, final=self._is_last(number), out=out)]
+        write_at(self._sink, sealed, HEADER_LENGTH + number * parameters.segment_length)
+        return not lanes.stopped and hand_over(
+            number, (self._before, chunk, own.plain), (self._after, sealed, own.sealed)
+        )
 
     def end(self) -> None:
         """Close both files."""
         for descriptor in (self._source, self._sink):
             if descriptor >= 0:
                 os.close(descriptor)
+
+    def _check(self, number: int, chunk: memoryview) -> None:
+        self._job.checker.update(chunk)
+        if self._is_last(number):
+            self._job.checker.finish()
+        if self._job.progress is not None:
+            self._job.progress(len(chunk))
+
+    def _digest(self, number: int, sealed: memoryview) -> None:
+        self._hasher.update(sealed)
+        if self._is_last(number):
+            self._name()
+
+    def _is_last(self, number: int) -> bool:
+        return number == self.batches - 1
 
     def _name(self) -> None:
         file, blob = self._job.file, Digest("sha256", self._hasher.digest())

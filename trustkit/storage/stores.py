@@ -84,13 +84,6 @@ def check_encrypted(endpoint: str) -> None:
         )
 
 
-def extra_needed(scheme: str, module: str | None, extras: str) -> UsageError:
-    """Build the error of a library that is not installed."""
-    return UsageError(
-        "extra-needed", f"{scheme}:// needs {module}; install model-trustkit[{extras}]", module=module
-    )
-
-
 def no_bucket(bucket: str) -> UsageError:
     """Build the error of a bucket that is not there."""
     return UsageError("no-such-path", f"there is no bucket {bucket!r}", path=bucket)

@@ -18,7 +18,7 @@ from trustkit.errors import FormatError, UnavailableError, UsageError
 from trustkit.programs.arguments import given
 from trustkit.programs.settings import parse_settings
 from trustkit.spiffe.listening import Limits, split_listen
-from trustkit.spiffe.names import SpiffeID, parse_spiffe_id
+from trustkit.spiffe.names import SpiffeID, demand_own_domain, parse_spiffe_id
 from trustkit.spiffe.svid import BUNDLE, CHAIN, KEY
 from trustkit.strictjson import Fields
 
@@ -110,15 +110,11 @@ def check_readers(config: Config, ours: SpiffeID) -> None:
     """Refuse readers who can never come: our trust bundle speaks for our own trust domain alone.
 
     Raises:
-        UsageError: ``bad-config``.
+        UsageError: ``foreign-trust-domain``.
     """
-    for index, reader in enumerate(config.readers):
-        if reader.trust_domain != ours.trust_domain:
-            raise UsageError(
-                "bad-config",
-                f"the configuration is not valid: config.readers[{index}] is of another trust domain than we",
-                field=f"config.readers[{index}]",
-            )
+    demand_own_domain(
+        ours, ((f"config.readers[{index}]", reader) for index, reader in enumerate(config.readers))
+    )
 
 
 def opened(root: Path) -> int:

@@ -15,12 +15,18 @@ import time
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from trustkit.errors import EXIT_TRUSTED
 from trustkit.programs.arguments import Program, add_config_flag, add_listen_flag
+from trustkit.programs.checking import add_without_svid, missing_svid_told, tell
 from trustkit.programs.ending import status_of
-from trustkit.programs.settings import load_file
+from trustkit.programs.settings import OF_MEMBERS, load_file
 from trustkit.programs.voice import Manner, Voice
+
+if TYPE_CHECKING:
+    from trustkit.spiffe.svid import SVIDSource
+    from trustkit.store.config import Config
 
 PROGRAM = "trustkit-store"
 _SVID_MAX_BYTES = 1 << 20
@@ -73,16 +79,18 @@ Read the configuration as serve does, look at the folder and at the SVID, and sa
 is right.
 """,
         "trustkit-store check-config --config store.yaml",
+        "trustkit-store check-config --config store.yaml --without-svid",
         done="valid",
     )
     for verb in (serve, check):
         add_config_flag(verb)
         add_listen_flag(verb)
+    add_without_svid(check)
     return program
 
 
 def _run(arguments: argparse.Namespace, argv: Sequence[str], environ: Mapping[str, str], voice: Voice) -> int:
-    from trustkit.artifact.inputs import read_input
+    from trustkit.artifact.inputs import of_file, read_input
     from trustkit.spiffe.serving import serve_mtls
     from trustkit.spiffe.svid import SVIDSource
     from trustkit.store.app import store_app
@@ -90,26 +98,43 @@ def _run(arguments: argparse.Namespace, argv: Sequence[str], environ: Mapping[st
 
     file: Path = arguments.config
     config = load_file(file, load, environ=environ, argv=argv)
-    check_places(config, file)
 
     def read(name: str) -> bytes:
         return read_input(config.svid_directory / name, max_bytes=_SVID_MAX_BYTES, what="SVID")
 
     source = SVIDSource(read, time.time, alarm=voice.warn)
-    check_readers(config, source.current().spiffe_id)
+    with of_file(file, codes=OF_MEMBERS):
+        check_places(config, file)
+        if arguments.verb == "check-config":
+            return _check(arguments, config, source, voice)
+        check_readers(config, source.current().spiffe_id)
     root = opened(config.root)
     try:
-        if arguments.verb == "serve":
-            serve_mtls(
-                store_app(root, config.may_read),
-                listen=config.listen,
-                source=source,
-                clock=time.time,
-                announce=lambda where: voice.succeed(f"listening on {where}", {"listen": where}),
-                limits=config.limits,
-            )
-        else:
-            voice.succeed("the configuration is valid", {})
+        serve_mtls(
+            store_app(root, config.may_read),
+            listen=config.listen,
+            source=source,
+            clock=time.time,
+            announce=lambda where: voice.succeed(f"{PROGRAM}: listening on {where}", {"listen": where}),
+            limits=config.limits,
+        )
     finally:
         os.close(root)
+    return EXIT_TRUSTED
+
+
+def _check(arguments: argparse.Namespace, config: Config, source: SVIDSource, voice: Voice) -> int:
+    from trustkit.store.config import check_readers, opened
+
+    unchecked = []
+    if arguments.without_svid:
+        unchecked = [
+            f"the SVID in {str(config.svid_directory)!r}",
+            "whether readers are of its trust domain",
+        ]
+    else:
+        with missing_svid_told(config.svid_directory):
+            check_readers(config, source.current().spiffe_id)
+    os.close(opened(config.root))
+    tell(voice, "the configuration is", {}, unchecked)
     return EXIT_TRUSTED

@@ -10,10 +10,11 @@ certificates is loaded where there are some: whoever names a key does not wait f
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
-from trustkit.digest import digest_of
-from trustkit.errors import UsageError, VerificationError
+from trustkit.digest import Digest, digest_of
+from trustkit.errors import FormatError, UsageError, VerificationError
 from trustkit.records import dataclass
 from trustkit.verifying.keys import PublicKey
 
@@ -31,6 +32,13 @@ MAX_IDENTITIES = 1000
 """Most identities of one authority."""
 MAX_CERTIFICATE_AUTHORITIES = 32
 """Most authorities of this kind in one policy: each of them builds a path for every bundle."""
+
+_NAMED = 3
+"""Most identities that a message names."""
+_SHOWN = 64
+"""Most of an identity that a message shows (characters)."""
+_LISTED = 20
+"""Most identities that the evidence names."""
 
 Role = Literal["author", "publisher"]
 ROLES: frozenset[Role] = frozenset(("author", "publisher"))
@@ -115,12 +123,44 @@ class CertificateAuthority:
                 return name
         raise VerificationError(
             "identity-mismatch",
-            f"the signer's certificate is genuine, and names nobody that {self.name!r} believes",
+            f"the signer's certificate is genuine, but names {_some(names)}, and under its root only "
+            f"{_some(self.identities)} is believed; add whom it names to the identities, or have the "
+            "artifact signed by whom they name",
             identities=list(names),
+            believed=list(self.identities[:_LISTED]),
+            authority=self.name,
         )
 
 
 Authority = KeyAuthority | CertificateAuthority
+
+
+def _some(names: tuple[str, ...]) -> str:
+    """Quote a few names, cut, for a message."""
+    if not names:
+        return "nobody"
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(repr(name[:_SHOWN]) for name in names[:_NAMED]) + more
+
+
+def check_apart(authorities: Sequence[Authority]) -> None:
+    """Refuse two authorities of one name, or of one key: whoever counts them would count one twice.
+
+    Raises:
+        FormatError: ``bad-policy``.
+    """
+    names = [authority.name for authority in authorities]
+    for name in names:
+        if names.count(name) > 1:
+            raise FormatError("bad-policy", f"two authorities have the same name, {name!r}; rename one")
+    holders: dict[Digest, str] = {}
+    for one in authorities:
+        if (
+            isinstance(one, KeyAuthority)
+            and holders.setdefault(one.public_key.fingerprint, one.name) != one.name
+        ):
+            both = f"{holders[one.public_key.fingerprint]!r} and {one.name!r}"
+            raise FormatError("bad-policy", f"{both} hold the same key; merge their roles")
 
 
 def most_authors(authorities: tuple[Authority, ...]) -> int:
@@ -180,6 +220,13 @@ def certificate_authority(
     roots = tuple(certificates_from_pem(roots_pem, what, most=MAX_ROOTS))
     named = tuple(identity_of(text, where) for text in identities)
     return CertificateAuthority(name, roles, roots, named, purposes_of(purpose))
+
+
+def root_keys(authority: CertificateAuthority) -> frozenset[Digest]:
+    """Return the fingerprints of the keys of the roots, as `PublicKey` has them, where they can be read."""
+    from trustkit.spiffe.certificates import key_digest
+
+    return frozenset(digest for root in authority.roots if (digest := key_digest(root)) is not None)
 
 
 def root_fingerprints(authority: CertificateAuthority) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from trustkit.digest import digest_of
 from trustkit.errors import FormatError, UsageError, VerificationError
-from trustkit.spiffe.certificates import UNREADABLE, certificate_from_der
+from trustkit.spiffe.certificates import UNREADABLE, certificate_from_der, key_digest
 from trustkit.verifying.keys import PublicKey, public_key_from
 
 MAX_IDENTITY = 2048
@@ -106,6 +106,7 @@ class Described:
     not_before: str
     not_after: str
     fingerprint: str
+    key_fingerprint: str
 
 
 def describe(untrusted_der: bytes) -> Described:
@@ -123,6 +124,7 @@ def describe(untrusted_der: bytes) -> Described:
         f"{certificate.not_valid_before_utc:{_TIME}}",
         f"{certificate.not_valid_after_utc:{_TIME}}",
         str(digest_of(untrusted_der)),
+        str(key_digest(certificate) or ""),
     )
 
 
@@ -157,8 +159,20 @@ def check_signs(leaf: x509.Certificate, *, at: float, purposes: Purposes = _SIGN
     return found
 
 
-def check_time(certificate: x509.Certificate, *, at: float) -> None:
+def check_time(
+    certificate: x509.Certificate,
+    *,
+    at: float,
+    what: str = "the signer's certificate",
+    advice: str = "have the artifact signed anew",
+) -> None:
     """Refuse a certificate outside of its time; its first and its last second are inside.
+
+    Args:
+        certificate: Of whomever.
+        at: The time (seconds since the epoch).
+        what: Its name in messages.
+        advice: What to do where it has expired.
 
     Raises:
         VerificationError: ``certificate-not-yet-valid`` or ``certificate-expired``.
@@ -168,13 +182,13 @@ def check_time(certificate: x509.Certificate, *, at: float) -> None:
     if time < begins:
         raise VerificationError(
             "certificate-not-yet-valid",
-            f"a certificate is valid from {begins:{_TIME}} on; look at the clocks",
+            f"{what} is valid from {begins:{_TIME}} on; look at the clocks",
             not_before=int(begins.timestamp()),
         )
     if time > ends:
         raise VerificationError(
             "certificate-expired",
-            f"a certificate was valid until {ends:{_TIME}}; have the artifact signed anew",
+            f"{what} was valid until {ends:{_TIME}}; {advice}",
             not_after=int(ends.timestamp()),
         )
 

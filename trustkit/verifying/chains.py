@@ -28,6 +28,8 @@ MAX_DEPTH = 9
 _APPLIED = (x509.DNSName, x509.RFC822Name, x509.IPAddress, x509.UniformResourceIdentifier)
 """Kinds of name constraints that the library applies, or refuses where it cannot."""
 _SHOWN = 200
+_NO_PATH = "all candidates exhausted with no interior errors"
+"""What the library says where nothing is wrong but that there is no path; to people it says nothing."""
 
 
 def line_above(leaf: x509.Certificate, others: Sequence[x509.Certificate]) -> tuple[x509.Certificate, ...]:
@@ -79,13 +81,49 @@ def path_to_root(
         return tuple(verifier.verify(leaf, list(others)).chain)
     except library.VerificationError as error:
         for certificate in _named_above(leaf, (*others, *roots)):
-            check_time(certificate, at=at)
-        raise VerificationError(
-            "certificate-untrusted",
-            "the signer's certificate does not lead to a root that is believed here; "
-            "name its root, or have the artifact signed by somebody else",
-            reason=str(error)[:_SHOWN],
-        ) from None
+            check_time(certificate, at=at, what=f"{called(certificate)} above the signer's certificate")
+        raise _untrusted(leaf, others, roots, str(error)) from None
+
+
+def called(certificate: x509.Certificate) -> str:
+    """Return what a certificate is called in messages: its subject, untrusted and cut."""
+    return repr(certificate.subject.rfc4514_string()[:_SHOWN])
+
+
+def missing_above(leaf: x509.Certificate, above: Sequence[x509.Certificate]) -> tuple[str, str] | None:
+    """Return the name where a line of certificates ends, and that of who is missing above it; untrusted.
+
+    Args:
+        leaf: The signer's certificate.
+        above: What stands above it, as `line_above` leaves it.
+
+    Returns:
+        Both names, or None where the line ends with a certificate that vouches for itself.
+    """
+    last = above[-1] if above else leaf
+    if last.issuer == last.subject:
+        return None
+    return called(last) if above else "the signer's certificate", repr(last.issuer.rfc4514_string()[:_SHOWN])
+
+
+def _untrusted(
+    leaf: x509.Certificate, others: Sequence[x509.Certificate], roots: Sequence[x509.Certificate], reason: str
+) -> VerificationError:
+    """Say where the line ends that should have led to a root, in words of people."""
+    missing, why = missing_above(leaf, others), ""
+    if missing is not None and (others[-1] if others else leaf).issuer not in {one.subject for one in roots}:
+        last, issuer = missing
+        why = (
+            f": {last} was issued by {issuer}, which is no root here, and the bundle does not bring it; "
+            "if it stands between the signer and his root, have the artifact signed with it in --chain"
+        )
+    return VerificationError(
+        "certificate-untrusted",
+        f"the signer's certificate does not lead to a root that is believed here{why}; "
+        "name its root, or have the artifact signed by somebody else",
+        issuer="" if missing is None else missing[1],
+        reason="" if _NO_PATH in reason else reason[:_SHOWN],
+    )
 
 
 def _of_leaves() -> library.ExtensionPolicy:

@@ -26,8 +26,10 @@ from trustkit.verifying.authorities import (
     KeyAuthority,
     Role,
     certificate_authority,
+    check_apart,
     most_authors,
     root_fingerprints,
+    root_keys,
 )
 from trustkit.verifying.keys import PublicKey, public_key_from_pem
 
@@ -86,21 +88,33 @@ class VerificationPolicy:
         acting = self.authorities if role is None else self.acting_as(role)
         return tuple(authority.public_key for authority in acting if isinstance(authority, KeyAuthority))
 
+    def signing(self) -> frozenset[Digest]:
+        """Return the fingerprints of all keys that sign by its word: those that it holds, and of its roots.
 
-def policy_from_keys(author_pem: bytes, publisher_pem: bytes | None = None) -> VerificationPolicy:
+        Keys that roots certify are known only with what they signed.
+        """
+        roots = (root_keys(one) for one in self.authorities if isinstance(one, CertificateAuthority))
+        return frozenset(key.fingerprint for key in self.keys_of()).union(*roots)
+
+
+def policy_from_keys(
+    author_pem: bytes,
+    publisher_pem: bytes | None = None,
+    *,
+    named: tuple[str, str] = ("the key", "the publisher's key"),
+) -> VerificationPolicy:
     """Make the policy that a bare ``--key`` means: this key, and no other.
 
     Args:
         author_pem: Public key that must have signed the manifest.
         publisher_pem: Public key that must have signed the descriptor; the author's where absent.
+        named: What both are called in messages.
 
     Raises:
         UsageError: The key is not a usable public key.
     """
-    author = public_key_from_pem(author_pem, what="the key")
-    publisher = (
-        author if publisher_pem is None else public_key_from_pem(publisher_pem, what="the publisher's key")
-    )
+    author = public_key_from_pem(author_pem, what=named[0])
+    publisher = author if publisher_pem is None else public_key_from_pem(publisher_pem, what=named[1])
     authorities: tuple[KeyAuthority, ...] = (KeyAuthority("key", ROLES, author),)
     if publisher.fingerprint != author.fingerprint:
         authorities = (
@@ -178,10 +192,7 @@ def _policy(name: str, spec: strictjson.Fields, digest: Digest, read_file: ReadF
         raise FormatError("bad-policy", f"spec.authorities needs 1 to {MAX_AUTHORITIES} entries")
     authorities = tuple(_authority(entry, index, read_file) for index, entry in enumerate(entries))
     held = [authority.public_key for authority in authorities if isinstance(authority, KeyAuthority)]
-    if len({key.fingerprint for key in held}) != len(held):
-        raise FormatError("bad-policy", "two authorities hold the same key; merge their roles")
-    if len({a.name for a in authorities}) != len(authorities):
-        raise FormatError("bad-policy", "two authorities have the same name")
+    check_apart(authorities)
     if len(authorities) - len(held) > MAX_CERTIFICATE_AUTHORITIES:
         raise FormatError(
             "bad-policy", f"at most {MAX_CERTIFICATE_AUTHORITIES} authorities may be certificates"

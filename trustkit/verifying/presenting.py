@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from trustkit.attest.bundle import CertificateChain, Material
-from trustkit.digest import digest_of
+from trustkit.digest import Digest, digest_of
 from trustkit.errors import FormatError
 from trustkit.records import dataclass
 
@@ -59,19 +59,54 @@ def check_signer(material: Material, *, at: float) -> str | None:
     Raises:
         FormatError: ``bad-certificate``.
         LimitError: ``too-large``.
-        VerificationError: As `trustkit.verifying.certificates.check_signs`.
+        VerificationError: As `trustkit.verifying.certificates.check_signs`; of what stands above it,
+            ``certificate-expired`` or ``certificate-not-yet-valid``.
     """
     if not isinstance(material, CertificateChain):
         return None
-    from trustkit.verifying.certificates import check_signs, identities_in
+    from trustkit.verifying.certificates import check_signs, check_time, identities_in
+    from trustkit.verifying.chains import called
 
-    leaf = presented_by(material).leaf
-    check_signs(leaf, at=at)
-    return next(iter(identities_in(leaf)), None)
+    presented = presented_by(material)
+    anew = "get a new one from its issuer"
+    check_time(presented.leaf, at=at, what="your certificate", advice=anew)
+    for other in presented.others:
+        check_time(other, at=at, what=f"{called(other)} above your certificate", advice=anew)
+    check_signs(presented.leaf, at=at)
+    return next(iter(identities_in(presented.leaf)), None)
 
 
-def presents_key(untrusted: Material, public_pem: bytes) -> bool:
+def unvouched(material: Material) -> str | None:
+    """Say what is missing above the certificate of a signer; None for nothing that can be known here.
+
+    Which roots a verifier believes is not known here, so a line that ends with an issuer who is not there may
+    be whole; one that does not even begin seldom is.
+
+    Args:
+        material: Of the signer, whom `check_signer` let pass.
+    """
+    if not isinstance(material, CertificateChain):
+        return None
+    from trustkit.verifying.chains import missing_above
+
+    presented = presented_by(material)
+    missing = None if presented.others else missing_above(presented.leaf, ())
+    if missing is None:
+        return None
+    last, issuer = missing
+    return (
+        f"{last} was issued by {issuer}, which --chain does not hold: only who names that very issuer as a "
+        "root will believe it; give in --chain all certificates up to the root"
+    )
+
+
+def presents_key(untrusted: Material, public_pem: bytes, fingerprint: Digest) -> bool:
     """Say whether a bundle claims this key for its first signer; advice for who signs again, never trust.
+
+    Args:
+        untrusted: Of the bundle.
+        public_pem: The key as text, which hints are made of.
+        fingerprint: SHA-256 of the key (DER SubjectPublicKeyInfo).
 
     Raises:
         FormatError: ``bad-certificate``.
@@ -79,7 +114,6 @@ def presents_key(untrusted: Material, public_pem: bytes) -> bool:
     """
     if not isinstance(untrusted, CertificateChain):
         return untrusted.hint == digest_of(public_pem).hex
-    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+    from trustkit.spiffe.certificates import key_digest
 
-    key = presented_by(untrusted).leaf.public_key()
-    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo) == public_pem
+    return key_digest(presented_by(untrusted).leaf) == fingerprint

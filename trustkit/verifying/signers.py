@@ -20,7 +20,7 @@ from trustkit.verifying.authorities import (
     KeyAuthority,
     Role,
 )
-from trustkit.verifying.keys import Message, public_key_from_pem
+from trustkit.verifying.keys import Message, PublicKey, public_key_from_pem
 from trustkit.verifying.policy import VerificationPolicy
 
 _TELLING = (
@@ -48,12 +48,15 @@ class SignerEvidence:
         fingerprint: SHA-256 of the public key that signed (DER SubjectPublicKeyInfo).
         identity: Whom the signer's certificate names, such as ``email:ml@example.com``; None for a bare key.
         valid_until: When the evidence ends, because a certificate does (seconds since the epoch), or None.
+        hint: What bundles call that key: SHA-256 of its PEM text in hexadecimal. For people; proven as the
+            fingerprint is, whatever the bundle says.
     """
 
     authority: str
     fingerprint: Digest
     identity: str | None = None
     valid_until: float | None = None
+    hint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,7 @@ class Candidates:
         believed: Authorities by name, with the key that each believes.
         vouching: Whether a certificate authority is among those who act.
         refused: Why certificate authorities believe no key of this bundle, by their names.
+        elsewhere: The keys of those who act in another role alone, by name; only messages name them.
     """
 
     role: Role
@@ -75,6 +79,7 @@ class Candidates:
     believed: tuple[tuple[str, Believed], ...]
     vouching: bool
     refused: dict[str, VerificationError]
+    elsewhere: tuple[tuple[str, PublicKey], ...] = ()
 
     def that_signed(
         self, message: Message, envelope: Envelope, *, threshold: int
@@ -86,7 +91,9 @@ class Candidates:
         """
         signatures = {signature.sig for signature in envelope.signatures}
         found = tuple(
-            SignerEvidence(name, key.public_key.fingerprint, key.identity, key.valid_until)
+            SignerEvidence(
+                name, key.public_key.fingerprint, key.identity, key.valid_until, key.public_key.hint
+            )
             for name, key in self.believed
             if any(key.public_key.signed(message, signature) for signature in signatures)
         )
@@ -129,16 +136,37 @@ class Candidates:
         return self._edited()
 
     def _edited(self) -> VerificationError:
-        """Say which of the two it looks like."""
+        """Say which of the two it looks like, whom the policy believes, and whose key the bundle names."""
         hint = self.material.hint if isinstance(self.material, PublicKeyHint) else ""
         named = any(key.valid_until is not None or key.public_key.hint == hint for _, key in self.believed)
         return VerificationError(
             "wrong-signer",
             "the bundle names a key that we believe, but its signature does not fit: it was edited"
             if named
-            else f"no {self.role} we believe made this signature, or what was signed has been edited",
+            else f"no {self.role} we believe made this signature, or what was signed has been edited: "
+            f"{self._whom()}, and {self._claimed(hint)}; if that is who should be believed, name that key "
+            f"as {self.role}",
             key_hint=hint[:128],
+            believed=list(self.acting[:_LISTED]),
         )
+
+    def _whom(self) -> str:
+        """Say whom the policy believes, with the key where it is one."""
+        if not self.acting:
+            return f"the policy has no {self.role} at all"
+        keys = {name: f" ({key.public_key.fingerprint})" for name, key in self.believed}
+        return f"believed is {_some([_short(name) + keys.get(name, '') for name in self.acting])}"
+
+    def _claimed(self, hint: str) -> str:
+        """Say whose key the bundle names; nobody has proven that."""
+        if not hint:
+            return "the bundle does not say who did"
+        for name, other in self.elsewhere:
+            if other.hint == hint:
+                return (
+                    f"the bundle names the key of {_short(name)} ({other.fingerprint}), who is no {self.role}"
+                )
+        return f"the bundle names a key that the policy does not hold, with the hint {_short(hint)}"
 
 
 def candidates(material: Material, policy: VerificationPolicy, role: Role, *, at: float | None) -> Candidates:
@@ -174,7 +202,12 @@ def candidates(material: Material, policy: VerificationPolicy, role: Role, *, at
             except VerificationError as error:
                 refused[authority.name] = error
     names = tuple(one.name for one in acting)
-    return Candidates(role, material, names, tuple(believed), bool(vouching), refused)
+    elsewhere = tuple(
+        (one.name, one.public_key)
+        for one in policy.authorities
+        if isinstance(one, KeyAuthority) and role not in one.roles
+    )
+    return Candidates(role, material, names, tuple(believed), bool(vouching), refused, elsewhere)
 
 
 def _short(name: str) -> str:

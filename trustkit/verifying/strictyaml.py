@@ -22,14 +22,18 @@ _QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
 _HARMLESS = re.compile(r"""'(?:<[a-z ]+>|[^\w\\'"]|\\[tnr])'""")
 
 
-def parse_yaml(untrusted: bytes) -> strictjson.Value:
-    """Parse a policy document; its size was checked by the caller.
+def parse_yaml(untrusted: bytes, *, what: str = "policy") -> strictjson.Value:
+    """Parse a policy, or a document that is read as strictly; its size was checked by the caller.
+
+    Args:
+        untrusted: The document.
+        what: Its name in messages.
 
     Raises:
         FormatError: ``bad-policy``.
         LimitError: ``too-many-values``.
     """
-    check_marks(untrusted, "policy")
+    check_marks(untrusted, what)
     try:
         value = yaml.load(untrusted.decode("utf-8"), Loader=StrictLoader)  # noqa: S506 - a SafeLoader, stricter
         strictjson.to_bytes(value)  # lone surrogates, which YAML's escapes can spell, are no text
@@ -141,11 +145,14 @@ class StrictLoader(yaml.SafeLoader):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:  # noqa: FBT001,FBT002 - yaml's signature
         """Refuse duplicate and non-text keys, then construct as usual."""
-        seen: set[str] = set()
+        seen: dict[str, int] = {}
         for key, _ in node.value:
-            if key.tag != _TEXT or key.value in seen:
-                raise _StrictError(problem="a mapping needs distinct text keys", problem_mark=key.start_mark)
-            seen.add(key.value)
+            if key.tag != _TEXT:
+                raise _StrictError(problem="a key that is no text", problem_mark=key.start_mark)
+            if key.value in seen:
+                why = f"a key that is there already, in line {seen[key.value]}; leave one out"
+                raise _StrictError(problem=why, problem_mark=key.start_mark)
+            seen[key.value] = key.start_mark.line + 1
         return super().construct_mapping(node, deep)
 
 

@@ -31,6 +31,7 @@ from trustkit.verifying.policy import policy_from_keys
 from trustkit.verifying.signers import has_signed
 from trustkit.workflows.bundled import is_bundle
 from trustkit.workflows.places import AnyPath, place_of, places_of
+from trustkit.workflows.reading import about_bundle, bundle_at
 from trustkit.workflows.signed import Signed
 from trustkit.workflows.verified import believe
 from trustkit.workflows.workers import cores
@@ -77,10 +78,11 @@ def add_signature(
         raise VerificationError(
             "unsigned", f"there is no signature at {str(target)!r} to add to; sign it first, without --add"
         )
-    before = _read(target)
+    before = bundle_at(target, named=bundle is not None)
     outputs.check_output(target, inputs=read, overwrite=True, replaceable=is_bundle)
     _demand_itself(target)
-    after = _grown(before, signer)
+    with about_bundle(target):
+        after, count = _grown(before, signer, target)
     believed = believe(path, policy_from_keys(signer.public_pem()), bundle=target, raw=after)
     signed = believed.signed
     with closing(
@@ -96,7 +98,7 @@ def add_signature(
 
     mode = None if status is None else status.st_mode & 0o777
     write_held(target, after, overwrite=True, pause=pause, mode=mode, check=unchanged)
-    return Signed(signed.manifest, target, verified.bytes, warnings)
+    return Signed(signed.manifest, target, verified.bytes, warnings, signatures=count)
 
 
 def _demand_key(signer: Signer) -> None:
@@ -119,7 +121,8 @@ def _read(target: Path) -> bytes:
     return read_input(target, max_bytes=bundles.MAX_BYTES, what="bundle")
 
 
-def _grown(before: bytes, signer: Signer) -> bytes:
+def _grown(before: bytes, signer: Signer, target: Path) -> tuple[bytes, int]:
+    """Return the bundle with one signature more, and how many it bears then."""
     envelope = bundles.parse_bundle(before).envelope
     if parse_statement(envelope.payload, max_bytes=bundles.MAX_BYTES).predicate_type == FILES_AS_SUBJECTS:
         raise VerificationError(
@@ -130,9 +133,12 @@ def _grown(before: bytes, signer: Signer) -> bytes:
     if has_signed(signer.public_pem(), message, envelope):
         raise UsageError(
             "already-signed",
-            "this key has signed this bundle; a second signature of it would count for nothing",
+            f"this key has signed {str(target)!r} already, and it was left as it is: a key counts once; "
+            "add another author's, or sign anew with --overwrite, without --add, if the artifact has changed",
+            bundle=str(target),
+            fingerprint=str(signer.fingerprint),
         )
-    return bundles.with_signature(before, Signature(signer.sign(message)))
+    return bundles.with_signature(before, Signature(signer.sign(message))), len(envelope.signatures) + 1
 
 
 def _accepted(verified: Verified, *, known: frozenset[str]) -> Iterator[str]:

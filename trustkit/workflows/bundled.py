@@ -1,4 +1,8 @@
-"""The bundle on a disk: what counts as one, and how it gets there. Shared by all that signs."""
+"""The bundle on a disk: what counts as one, and how it gets there. Shared by all that signs.
+
+The law of this file: nothing but a bundle is replaced, and whoever replaces one
+holds its folder while he counts whose signatures go with it.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,8 @@ from trustkit.artifact.inputs import read_input
 from trustkit.attest import bundle as bundles
 from trustkit.errors import LimitError, TrustkitError
 from trustkit.signing.key import Signer
-from trustkit.storage.held import Pause, write_held
+from trustkit.storage.held import Pause, hold
+from trustkit.storage.local import write_new
 from trustkit.workflows.remarks import replaced_others
 
 
@@ -46,15 +51,15 @@ def write_bundle(
         raise LimitError(
             "too-large", f"the bundle would be larger than {bundles.MAX_BYTES} bytes; sign parts"
         )
-    lost: list[str | None] = []
+    with hold(target.parent, pause=pause):  # as whoever adds a signature does
+        lost = _lost(target, signer) if overwrite else None
+        write_new(target, raw, overwrite=overwrite)
+    return () if lost is None else (lost,)
 
-    def count() -> None:
-        """At the last moment: whoever adds a signature holds the folder as well."""
-        try:
-            before = read_input(target, max_bytes=bundles.MAX_BYTES, what="bundle")
-        except TrustkitError:
-            return
-        lost[:] = [replaced_others(before, signer)]
 
-    write_held(target, raw, overwrite=overwrite, pause=pause, check=count)
-    return tuple(remark for remark in lost if remark)
+def _lost(target: Path, signer: Signer) -> str | None:
+    try:
+        before = read_input(target, max_bytes=bundles.MAX_BYTES, what="bundle")
+    except TrustkitError:
+        return None
+    return replaced_others(before, signer)

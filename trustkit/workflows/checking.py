@@ -22,13 +22,15 @@ from trustkit.workloads.extract import KIND_PLACE, references
 from trustkit.workloads.lock import Lock
 from trustkit.workloads.manifests import Subject
 from trustkit.workloads.table import Table, default_table
-from trustkit.workloads.values import ModelReference
+from trustkit.workloads.values import ModelReference, Unresolved
 
 State = Literal["pinned", "locked", "mutable", "unresolved", "possible", "forbidden"]
 REMEDIES = {
     "not-pinned": "append @sha256: and the manifest digest to a trust:// reference; lock any other (--lock)",
     "not-locked": "add the reference and its manifest digest to the lockfile",
     "lock-mismatch": "find out which of the two digests is meant, and correct the other",
+    "unread-object": "give it the apiVersion and the kind of what it is; a patch is checked in what a "
+    "renderer makes of it, so leave it out (--exclude)",
     "unknown-kind": "if it holds no model, say so in a file for --table, under bystanders: [GROUP/KIND]; if "
     "it holds one, give it a row under kinds",
     "unresolved-model": "name the model in the object itself, by a pinned reference",
@@ -37,6 +39,7 @@ REMEDIES = {
 }
 """What to do about each code of a finding."""
 _PIN = "@sha256:"
+_VALUE = ".value"
 
 
 class Finding(NamedTuple):
@@ -52,6 +55,7 @@ class Finding(NamedTuple):
         refused: Whether it is.
         model: What the extractor says of it, where it is a reference.
         reason: Why it was taken for a model, or what could not be read.
+        locked: The digest that the lockfile has, where it is another one.
     """
 
     subject: Subject
@@ -63,6 +67,7 @@ class Finding(NamedTuple):
     refused: bool
     model: ModelReference | None
     reason: str
+    locked: str = ""
 
 
 def check_manifests(
@@ -73,7 +78,7 @@ def check_manifests(
     lock: Lock | None = None,
     allowed: Collection[str] = (),
 ) -> Iterator[Finding]:
-    """Yield what is to be said of every model that the objects name, in their order.
+    """Yield what is to be said of every model that the objects name, in the order of objects and lines.
 
     Args:
         subjects: The objects, untrusted; those that others are based on may be among them.
@@ -94,7 +99,8 @@ def check_manifests(
             **bases.get(subject.namespace, {}),
         }
         known = {name: base for name, base in seen.items() if base is not None}
-        yield from _findings(subject, known, table, lock, allowed=allowed)
+        found = _findings(subject, known, table, lock, allowed=allowed)
+        yield from sorted(found, key=lambda finding: finding.line)
 
 
 def _bases(subjects: Iterable[Subject], table: Table) -> Mapping[str, Mapping[str, Object | None]]:
@@ -126,33 +132,50 @@ def _findings(
         *,
         model: ModelReference | None = None,
         reason: str = "",
+        locked: str = "",
     ) -> Finding:
         refused = bool(code) and code not in allowed
+        if subject.node.lost_of(path) == _VALUE:
+            path = path.removesuffix(_VALUE)  # the entry of a variable that has a source in its place
         whole = f"{subject.prefix}.{path}" if subject.prefix and path else path or subject.prefix
-        return Finding(subject, subject.node.line_of(path), whole, text, state, code, refused, model, reason)
+        line = subject.node.line_of(path)
+        return Finding(subject, line, whole, text, state, code, refused, model, reason, locked)
 
+    unread = {(place.path, place.text) for place in said.unresolved if "$(" in place.text}
     for model in said.models:
-        state, code = _judged(model, lock, subject.title)
-        yield finding(model.path, model.reference, state, code, model=model, reason=model.reason)
+        if (model.path, model.reference) in unread:
+            continue  # what a variable is to fill in cannot be pinned: it is told once
+        state, code, other = _judged(model, lock, subject.title)
+        why = model.reason
+        yield finding(model.path, model.reference, state, code, model=model, reason=why, locked=other)
     for place in said.unresolved:
-        code = "unknown-kind" if place.path == KIND_PLACE else place.code
-        yield finding(place.path, place.text, "unresolved", code, reason=place.reason)
+        path, text, code, reason = _told(place, subject)
+        yield finding(path, text, "unresolved", code, reason=reason)
     for name in said.reserved_annotations:
         why = "only trustkit writes annotations of this prefix"
         yield finding(f'metadata.annotations["{name}"]', name, "forbidden", "reserved-annotation", reason=why)
 
 
-def _judged(model: ModelReference, lock: Lock | None, title: str) -> tuple[State, str]:
-    """Steps 3 and 4."""
+def _told(place: Unresolved, subject: Subject) -> tuple[str, str, str, str]:
+    """Path, text, code and reason of a place that cannot be read; it may be the kind."""
+    if place.path != KIND_PLACE:
+        return place.path, place.text, place.code, place.reason
+    if subject.readable:
+        return place.path, place.text, "unknown-kind", place.reason
+    return "", "", "unread-object", "it lacks an apiVersion or a kind"
+
+
+def _judged(model: ModelReference, lock: Lock | None, title: str) -> tuple[State, str, str]:
+    """Steps 3 and 4: the state, the code, and the digest that the lockfile has instead."""
     own = model.scheme == "trust" and model.pinned
     if model.confidence == "possible":
-        return "possible", ""
+        return "possible", "", ""
     if lock is None:
-        return ("pinned", "") if model.pinned else ("mutable", "not-pinned")
+        return ("pinned", "", "") if model.pinned else ("mutable", "not-pinned", "")
     reference, _, digest = model.reference.partition(_PIN) if own else (model.reference, "", "")
     locked = lock.digest_of(reference, model.scheme, title)
     if locked is None:
-        return ("pinned" if model.pinned else "mutable"), "not-locked"
+        return ("pinned" if model.pinned else "mutable"), "not-locked", ""
     if own and digest.partition("#")[0] != locked.hex:
-        return "pinned", "lock-mismatch"
-    return ("pinned" if own else "locked"), ""
+        return "pinned", "lock-mismatch", str(locked)
+    return ("pinned" if own else "locked"), "", ""

@@ -23,7 +23,7 @@ from trustkit.verifying.compare import match_tree
 from trustkit.verifying.policy import VerificationPolicy
 from trustkit.verifying.verify import VerifiedManifest, verify_manifest
 from trustkit.workflows.places import AnyPath, Clock, default_bundle, place_of
-from trustkit.workflows.reading import all_here
+from trustkit.workflows.reading import about_bundle, all_here, bundle_at
 from trustkit.workflows.sealed import Entropy, modes_by_umask
 from trustkit.workflows.verified import believe
 from trustkit.workflows.workers import cores
@@ -138,7 +138,7 @@ def open_from_kserve(
             ``file-missing``.
         SealError: ``not-encrypted``, ``wrong-context``, ``tampered``.
     """
-    from trustkit.artifact.inputs import read_input
+    from trustkit.sealing.documents import SIGNATURE
     from trustkit.storage.kserve_folder import open_files
     from trustkit.storage.local import LocalSource
     from trustkit.storage.staging import Staging
@@ -148,11 +148,9 @@ def open_from_kserve(
     outputs.check_output(output, inputs=(folder, *map(place_of, inputs)), overwrite=None)
     outputs.check_apart(output, folder)
     with closing(LocalSource(folder)) as source:
-        if bundle is None:
-            raw = _bundle_in(source, folder)
-        else:
-            raw = read_input(place_of(bundle), max_bytes=MAX_BYTES, what="bundle")
-        signed = verify_manifest(raw, policy, at=now())
+        raw = _bundle_in(source, folder) if bundle is None else bundle_at(place_of(bundle), named=True)
+        with about_bundle(folder / SIGNATURE if bundle is None else place_of(bundle)):
+            signed = verify_manifest(raw, policy, at=now())
         check_plain(policy)
         with Staging(output, token=entropy(16).hex()) as staging, all_here(folder):
             size = open_files(

@@ -16,10 +16,8 @@ from functools import partial
 from trustkit.artifact import outputs
 from trustkit.artifact.choosing import Choice
 from trustkit.artifact.hashing import Progress
-from trustkit.artifact.inputs import read_input
 from trustkit.artifact.leaving_out import GIT_PATHS, Git, list_of
 from trustkit.artifact.manifest import DEFAULT_SHARD_SIZE
-from trustkit.attest.bundle import MAX_BYTES
 from trustkit.attest.predicates.model_signature import MAX_IGNORES, statement_of
 from trustkit.attest.predicates.reference import Compat, named_for, unread_by
 from trustkit.digest import Algorithm
@@ -36,6 +34,7 @@ from trustkit.verifying.presenting import check_signer
 from trustkit.verifying.verify import verify_manifest
 from trustkit.workflows.bundled import is_bundle, write_bundle
 from trustkit.workflows.places import AnyPath, Clock, place_of
+from trustkit.workflows.reading import about_bundle, bundle_at
 from trustkit.workflows.remarks import warnings_of
 from trustkit.workflows.resigning import Memory
 from trustkit.workflows.signed import Signed, signed_statement
@@ -106,7 +105,7 @@ def sign_objects(
     manifest = named_for(compat, timed_manifest(tree, asked, Memory()).manifest, single=tree.single)
     statement = statement_of(manifest, place.name, compat=compat)
     lost = write_bundle(target, signed_statement(statement, signer), signer=signer, overwrite=overwrite)
-    warnings = (*warnings_of(tree, ignore), *unread_by(compat, manifest), *lost)
+    warnings = (*warnings_of(tree, ignore, signer), *unread_by(compat, manifest), *lost)
     return Signed(manifest, target, sum(tree.files.sizes()), warnings)
 
 
@@ -142,9 +141,9 @@ def verify_objects(
         UnavailableError: ``unreadable``, ``bad-answer``, ``worker-lost``.
     """
     place = parse_address(address)
-    signed = verify_manifest(
-        read_input(place_of(bundle), max_bytes=MAX_BYTES, what="bundle"), policy, at=now()
-    )
+    raw = bundle_at(place_of(bundle), named=True)
+    with about_bundle(place_of(bundle)):
+        signed = verify_manifest(raw, policy, at=now())
     return verify_scanned(
         partial(_scanned, store_of(place.scheme), place),
         signed,

@@ -18,13 +18,13 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from trustkit.artifact.inputs import is_file, is_folder, read_input
-from trustkit.attest.bundle import MAX_BYTES
+from trustkit.artifact.inputs import is_file, is_folder
 from trustkit.digest import Digest
 from trustkit.errors import UsageError
 from trustkit.verifying.policy import VerificationPolicy
 from trustkit.workflows.checking import Finding, check_manifests
 from trustkit.workflows.places import Clock, default_bundle
+from trustkit.workflows.reading import about_bundle, bundle_at, documents_of
 from trustkit.workloads.basefile import Bases
 from trustkit.workloads.editing import edited
 from trustkit.workloads.lock import Lock, is_global
@@ -67,14 +67,13 @@ def proven_digest(path: Path, policy: VerificationPolicy, *, now: Clock = time.t
     if is_folder(path) and is_file(path / DESCRIPTOR):
         from trustkit.storage.local import LocalSource
         from trustkit.verifying.sealed import verify_sealed
-        from trustkit.workflows.reading import documents_of
 
         with closing(LocalSource(path)) as source:
             return verify_sealed(documents_of(source, path), policy, at=now()).manifest_digest
     bundle = default_bundle(path) if is_folder(path) else path
-    return verify_manifest(
-        read_input(bundle, max_bytes=MAX_BYTES, what="bundle"), policy, at=now()
-    ).manifest_digest
+    raw = bundle_at(bundle, named=bundle is path)
+    with about_bundle(bundle):
+        return verify_manifest(raw, policy, at=now()).manifest_digest
 
 
 def pin_manifests(

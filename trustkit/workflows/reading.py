@@ -1,4 +1,4 @@
-"""What the sealing stories read beside files: the documents of a sealed folder.
+"""What the stories read beside files: the bundle of an artifact, the documents of a sealed folder.
 
 The law of this file: what is missing is said by name, and nothing is listed.
 """
@@ -6,16 +6,64 @@ The law of this file: what is missing is said by name, and nothing is listed.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trustkit.artifact.inputs import is_file, of_file, read_input, status_of
+from trustkit.artifact.leaving_out import SIGNATURE
 from trustkit.attest import bundle as bundles
-from trustkit.errors import SealError, UnavailableError, UsageError, VerificationError
+from trustkit.errors import (
+    FormatError,
+    LimitError,
+    SealError,
+    UnavailableError,
+    UsageError,
+    VerificationError,
+)
 
 if TYPE_CHECKING:
     from trustkit.sealing.documents import SealedDocuments
     from trustkit.storage.source import Source
+
+
+def bundle_at(place: Path, *, named: bool) -> bytes:
+    """Read a bundle; where nobody named it, what lies in its place is the artifact's fault and no mistake.
+
+    Args:
+        place: Where it lies.
+        named: Whether the caller said so.
+
+    Raises:
+        UsageError: ``no-such-file``; ``special-file`` for one that was named.
+        FormatError: ``special-file`` for one that was not.
+        LimitError, UnavailableError: It is too large, or cannot be read.
+    """
+    if not named and status_of(place) is not None and not is_file(place):
+        raise FormatError(
+            "special-file", f"{str(place)!r} is not a regular file, and a bundle belongs there; remove it"
+        )
+    return read_input(place, max_bytes=bundles.MAX_BYTES, what="bundle")
+
+
+def about_bundle(place: Path) -> AbstractContextManager[None]:
+    """Let what is wrong with the form of a bundle begin with its name; who signed it is another question."""
+    return of_file(place, kinds=(FormatError, LimitError))
+
+
+def unsigned(path: Path, place: Path) -> VerificationError:
+    """Build the error for an artifact without a bundle at *place*, and say what else may have been meant."""
+    advice = "name its bundle with --bundle, or ask its author to sign it"
+    if path.name == SIGNATURE:
+        advice = f"{str(path)!r} is a signature itself; verify what it signs, the folder {str(path.parent)!r}"
+    elif path.suffix == ".sig" and is_file(path.with_suffix("")):
+        advice = f"{str(path)!r} is a signature itself; verify what it signs, {str(path.with_suffix(''))!r}"
+    elif is_file(path) and is_file(path.parent / SIGNATURE):
+        advice = (
+            f"{str(path.parent / SIGNATURE)!r} may cover it; verify the folder {str(path.parent)!r}, "
+            f"with --only {path.name!r} where the rest of it is not to be compared"
+        )
+    return VerificationError("unsigned", f"there is no signature at {str(place)!r}; {advice}")
 
 
 def documents_of(source: Source, folder: Path) -> SealedDocuments:

@@ -86,13 +86,13 @@ def check_apart(recipients: Sequence[Recipient], policy: VerificationPolicy, *si
 
     Args:
         recipients: Whom to seal to.
-        policy: Its keys sign.
+        policy: Its keys sign, and those of its roots.
         signed: Keys that signed as well; that of a certificate stands in no policy.
 
     Raises:
         UsageError: ``recipient-signs``.
     """
-    signing = {*signed, *(key.fingerprint for key in policy.keys_of())}
+    signing = policy.signing().union(signed)
     if any(recipient.key_id in signing for recipient in recipients):
         raise UsageError(
             "recipient-signs",

@@ -13,7 +13,7 @@ from trustkit.artifact.tree import Tree, hard_linked
 from trustkit.attest.bundle import parse_bundle
 from trustkit.errors import FormatError, LimitError, TrustkitError
 from trustkit.signing.key import Signer
-from trustkit.verifying.presenting import presents_key
+from trustkit.verifying.presenting import presents_key, unvouched
 
 
 def subject_name(path: Path) -> str:
@@ -24,7 +24,7 @@ def subject_name(path: Path) -> str:
         return "model"
 
 
-def warnings_of(tree: Tree, ignore: Sequence[str]) -> Iterator[str]:
+def warnings_of(tree: Tree, ignore: Sequence[str], signer: Signer) -> Iterator[str]:
     """Yield what a signer should know although nothing is wrong."""
     linked = list(hard_linked(tree))
     if linked:
@@ -32,6 +32,9 @@ def warnings_of(tree: Tree, ignore: Sequence[str]) -> Iterator[str]:
         yield f"{linked[0]!r} has other hard links, through which it can be changed ({count})"
     for name in needless(tree, ignore):
         yield f"there is no {name!r} to ignore; whatever appears there later will be ignored"
+    missing = unvouched(signer.material)
+    if missing is not None:
+        yield missing
 
 
 def replaced_others(untrusted: bytes, signer: Signer) -> str | None:
@@ -42,7 +45,7 @@ def replaced_others(untrusted: bytes, signer: Signer) -> str | None:
     """
     try:
         bundle = parse_bundle(untrusted)
-        own = presents_key(bundle.material, signer.public_pem())
+        own = presents_key(bundle.material, signer.public_pem(), signer.fingerprint)
     except TrustkitError:
         return None
     count = len(bundle.envelope.signatures) - own

@@ -21,7 +21,7 @@ from trustkit.artifact.inputs import read_input, status_of
 from trustkit.artifact.manifest import Manifest, Resource
 from trustkit.attest.bundle import MAX_BYTES
 from trustkit.digest import Algorithm, Digest, digest_of
-from trustkit.errors import TrustkitError
+from trustkit.errors import TrustkitError, VerificationError
 from trustkit.records import dataclass
 from trustkit.signing.key import Signer
 from trustkit.storage.local import write_new
@@ -29,6 +29,11 @@ from trustkit.storage.state import KEY, Entropy, machine_key, open_state
 
 if TYPE_CHECKING:
     from trustkit.verifying.policy import VerificationPolicy
+
+_UNRECORDED = (
+    "nothing was recorded here of the earlier signature, so everything was hashed; from now on a record is "
+    "kept, and the next time only what changed is read"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +71,13 @@ class Memory:
         """Read the record of a verified bundle, or say why it is of no use."""
         self._earlier = earlier
         if self._place is None or status_of(self._place) is None:
-            self.remarks = ("nothing was recorded of the earlier signature here, so everything was hashed",)
+            self.remarks = (_UNRECORDED,)
             return
         try:
             raw = read_input(self._place, max_bytes=incremental.MAX_BYTES, what="record")
             self._stamps = incremental.parse_record(raw, bundle=bundle, key=self._key)
         except TrustkitError as error:
-            self.remarks = (f"{error.message}; everything was hashed",)
+            self.remarks = (f"{error.message}; everything was hashed, and is recorded for the next time",)
 
     def unread(
         self, files: Sequence[TreeFile], way: Way, algorithm: Algorithm
@@ -128,13 +133,30 @@ def memory_of(
     if again.previous is not None:  # before the state folder is made: a refusal leaves nothing behind
         from trustkit.verifying.policy import policy_from_keys
         from trustkit.verifying.verify import verify_manifest
+        from trustkit.workflows.reading import about_bundle
 
         raw = read_input(again.previous, max_bytes=MAX_BYTES, what="earlier bundle")
         policy = again.policy or policy_from_keys(signer.public_pem())
-        earlier = verify_manifest(raw, policy, at=now()).manifest, digest_of(raw)
+        try:
+            with about_bundle(again.previous):
+                earlier = verify_manifest(raw, policy, at=now()).manifest, digest_of(raw)
+        except VerificationError as error:
+            raise _not_believed(error, again) from None
     state = open_state(again.state)
     name = digest_of(os.fsencode(os.path.realpath(path))).hex
     memory = Memory(state / f"signed-{name}", machine_key(state, entropy, size=incremental.KEY_BYTES))
     if earlier is not None:
         memory.recall(*earlier)
     return memory
+
+
+def _not_believed(error: VerificationError, again: Again) -> VerificationError:
+    """Say that it is the earlier bundle that is refused, and that one can sign without it."""
+    why = error.message
+    if error.code == "wrong-signer" and again.policy is None:
+        why = "it was not signed with this key, or was edited"
+    return VerificationError(
+        error.code,
+        f"the earlier bundle {str(again.previous)!r} is not believed: {why}; sign without --previous",
+        **error.evidence,
+    )

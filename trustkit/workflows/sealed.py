@@ -20,7 +20,7 @@ from trustkit.artifact.hashing import Progress
 from trustkit.artifact.tree import Tree
 from trustkit.attest import bundle as bundles
 from trustkit.digest import Digest, digest_of
-from trustkit.errors import LimitError, VerificationError
+from trustkit.errors import LimitError, UsageError
 from trustkit.signing.key import Signer
 from trustkit.verifying.compare import match_tree
 from trustkit.verifying.policy import VerificationPolicy
@@ -100,8 +100,8 @@ def seal(
 
     Raises:
         UsageError: ``output-exists``, ``output-is-input``, ``no-recipients``, ``duplicate-recipient``,
-            ``recipient-signs``.
-        VerificationError: As `verify`; ``line-not-in-policy``, ``file-changed``.
+            ``recipient-signs``, ``line-not-in-policy``.
+        VerificationError: As `verify`; ``file-changed``.
         FormatError: ``bad-line``, ``bad-version``.
         DeniedError, UnavailableError: What the key service of a recipient says, before anything is sealed.
     """
@@ -230,7 +230,7 @@ def _check_terms(
     check_version(version)
     check_recipients(recipients)
     if policy.lines is not None and line not in policy.lines:
-        raise VerificationError(
+        raise UsageError(
             "line-not-in-policy",
             f"the policy does not speak for the line {line!r}; add it there",
         )

@@ -41,6 +41,9 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
 
+_EXISTS = "add your signature to it with --add, replace it with --overwrite, or choose another --bundle"
+
+
 @dataclass(frozen=True, slots=True)
 class Signed:
     """What `sign` made: the manifest, where its bundle lies, and warnings for people.
@@ -48,6 +51,7 @@ class Signed:
     Attributes:
         unread: How many files were taken over from an earlier signature.
         faster: Flags that would have saved time, and how much (seconds, estimated).
+        signatures: How many the bundle bears now.
     """
 
     manifest: Manifest
@@ -56,6 +60,7 @@ class Signed:
     warnings: tuple[str, ...]
     unread: int = 0
     faster: Mapping[str, float] = field(default_factory=dict)
+    signatures: int = 1
 
 
 def sign(
@@ -110,7 +115,7 @@ def sign(
     path, target = places_of(path, bundle)
     memory = memory_of(path, signer, again, now=now)
     read = [*(place_of(given) for given in inputs), *memory.files]
-    outputs.check_output(target, inputs=read, overwrite=overwrite, replaceable=is_bundle)
+    outputs.check_output(target, inputs=read, overwrite=overwrite, replaceable=is_bundle, advice=_EXISTS)
     ignored = left_out(path, target, ignore, most=MAX_IGNORES, git=git)
     with scan(path, allow_symlinks=allow_symlinks, ignore=ignored, skip=_swept(target, path)) as tree:
         _check_target(target, path, tree, read)
@@ -119,7 +124,7 @@ def sign(
         )
         timed = timed_manifest(tree, asked, memory)
         manifest = named_for(compat, timed.manifest, single=tree.single)
-        warnings = (*warnings_of(tree, ignore), *unread_by(compat, manifest), *memory.remarks)
+        warnings = (*warnings_of(tree, ignore, signer), *unread_by(compat, manifest), *memory.remarks)
     files, size = tree.files if memory.files else (), sum(tree.files.sizes())
     del tree  # which may be large, as the bundle may be
     raw = signed_statement(statement_of(manifest, subject_name(path), compat=compat), signer)

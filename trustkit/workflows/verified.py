@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trustkit.artifact.hashing import Progress
-from trustkit.artifact.inputs import inside, is_folder, read_input, status_of
+from trustkit.artifact.inputs import inside, is_folder, status_of
 from trustkit.artifact.leaving_out import hiding_place
-from trustkit.attest.bundle import MAX_BYTES
 from trustkit.errors import VerificationError
 from trustkit.records import dataclass
 from trustkit.verifying.compare import Verified, verify_tree
 from trustkit.verifying.policy import VerificationPolicy
 from trustkit.verifying.verify import VerifiedManifest, verify_manifest
 from trustkit.workflows.places import AnyPath, Clock, places_of
+from trustkit.workflows.reading import about_bundle, bundle_at, unsigned
 from trustkit.workflows.workers import cores, engine_of
 
 if TYPE_CHECKING:
@@ -102,14 +102,11 @@ def believe(
     """Verify who signed an artifact (with *raw* as its bundle, if given), and look at none of its bytes."""
     path, source = places_of(path, bundle)
     if bundle is None and status_of(source) is None:
-        raise VerificationError(
-            "unsigned",
-            f"there is no signature at {str(source)!r}; "
-            "name its bundle with --bundle, or ask its author to sign it",
-        )
+        raise unsigned(path, source)
     if raw is None:
-        raw = read_input(source, max_bytes=MAX_BYTES, what="bundle")
-    signed = verify_manifest(raw, policy, at=now())
+        raw = bundle_at(source, named=bundle is not None)
+    with about_bundle(source):
+        signed = verify_manifest(raw, policy, at=now())
     hiding = hiding_place(path, signed.manifest.ignore_paths)
     if hiding is not None:
         raise VerificationError(

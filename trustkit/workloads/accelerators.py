@@ -37,14 +37,15 @@ def container_asks(container: Object, variables: Variables, devices: frozenset[s
     context = container.get("securityContext")
     if isinstance(context, dict) and context.get("privileged"):
         return True
-    return (
-        _asks(container.get("resources"), table)
-        or any(_mounts(mount, devices, table) for mount in _entries(container.get("volumeMounts")))
-        or any(
-            name.endswith(table.accelerators.variables) and _names_devices(name, variables, table)
-            for name in variables.read
-        )
-    )
+    if _asks(container.get("resources"), table):
+        return True
+    for mount in _entries(container.get("volumeMounts")):
+        if _mounts(mount, devices, table):
+            return True
+    for name in variables.read:
+        if name.endswith(table.accelerators.variables) and _names_devices(name, variables, table):
+            return True
+    return False
 
 
 def device_volumes(spec: Object, table: Table) -> frozenset[str]:
@@ -74,9 +75,15 @@ def _asks(resources: Value, table: Table) -> bool:
     for part in ("limits", "requests"):
         amounts = resources.get(part)
         for name, amount in amounts.items() if isinstance(amounts, dict) else ():
-            if name.startswith(table.accelerators.resources) and str(amount) not in {"0", ""}:
+            if str(amount) not in {"0", ""} and _may_be_one(name, table):
                 return True
     return False
+
+
+def _may_be_one(resource: str, table: Table) -> bool:
+    """Say whether a resource may be an accelerator: a class of devices may give itself any name."""
+    rows = table.accelerators
+    return resource.startswith(rows.resources) or ("/" in resource and not resource.startswith(rows.harmless))
 
 
 def _mounts(mount: Object, devices: frozenset[str], table: Table) -> bool:

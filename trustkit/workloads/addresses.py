@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from trustkit.workloads.calls import read_calls
 from trustkit.workloads.grammar import (
     Named,
     answers_questions,
@@ -31,6 +32,11 @@ _GIVEN = re.compile(
 )
 """``getenv("MODEL_ID", "org/name")``; ``model="org/name"``; ``"model": "org/name"``."""
 _PULLED = re.compile(r"[\"'](?:name|model|from)[\"']\s{0,8}:\s{0,8}[\"']([^\"']{1,512})[\"']")
+DOWNLOADS = "download"
+"""What the names of programs say that fetch something."""
+_STARTS = 3
+"""Words within which a program stands that an interpreter starts."""
+_INTERPRETERS = ("python", "sh", "bash", "node")
 _LOOPBACK = re.compile(r"https?://(?:localhost|127\.[0-9.]{1,11}|\[::1\])(?:[:/]|$)", re.IGNORECASE)
 
 
@@ -46,6 +52,8 @@ def read_addresses(line: Line, taken: set[int]) -> None:
         read_code(line)
     if "/api/pull" in text or "/api/create" in text:
         _read_pulls(line)
+    if DOWNLOADS in text:
+        _read_fetched(line, taken)
     if ":" in text or "@" in text:  # every row of storage holds one of them
         _read_storage(line, taken)
         _read_remotes(line, taken)
@@ -61,17 +69,16 @@ def _is_one_word(word: Word, line: Line) -> bool:
     return line.in_shell or len(word.text.split()) == 1
 
 
-def read_code(line: Line) -> None:
-    """``python -c "...from_pretrained('org/name')"``: calls of the table whose argument names a model."""
+def read_code(line: Line, *, runs: bool = True) -> None:
+    """``python -c "...from_pretrained('org/name')"``: calls of the table whose argument names a model.
+
+    Args:
+        line: The command.
+        runs: Whether a container runs it.
+    """
     for word in line.words:
-        for match in (
-            line.notes.table.code_pattern.finditer(word.text) if word.path and "(" in word.text else ()
-        ):
-            found = named(match[1], line.notes.table)
-            if found is not None:
-                line.notes.add(
-                    word.path, found, how="argument", confidence="certain", reason="a call that loads a model"
-                )
+        if word.path and "(" in word.text:
+            read_calls(word, line, runs=runs)
 
 
 def read_file_of_code(text: str, path: str, line: Line) -> None:
@@ -141,6 +148,26 @@ def _read_pulls(line: Line) -> None:
                     confidence="certain",
                     reason="a server is told to fetch it",
                 )
+
+
+def _read_fetched(line: Line, taken: set[int]) -> None:
+    """``python download_model.py org/name``: what a program is given that says that it downloads."""
+    table, at = line.notes.table, line.program()
+    names = [name for name in line.programs[at : at + _STARTS] if name != "-m"]
+    names = names[1:2] if names[:1] and names[0].startswith(_INTERPRETERS) else names[:1]
+    if not names or DOWNLOADS not in names[0] or any(part in names[0] for part in table.flags.quiet):
+        return
+    for index in range(line.programs.index(names[0], at) + 1, len(line.words)):
+        word = line.words[index]
+        found = None if index in taken or word.missing or not word.path else named(word.text, table)
+        if found is not None and found.strength == "hub":
+            line.notes.add(
+                word.path,
+                found,
+                how="argument",
+                confidence="likely",
+                reason=f"argument of {names[0][:64]}",
+            )
 
 
 def _read_remotes(line: Line, taken: set[int]) -> None:

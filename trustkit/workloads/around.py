@@ -7,7 +7,6 @@ walk alone, so that no object decides what another one means.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from trustkit.workloads.roles import NONE, Holds, Role
 from trustkit.workloads.table import Table
@@ -19,36 +18,34 @@ RUNS = frozenset(("resources", "lifecycle", "startupProbe", "livenessProbe", "re
 """Members of what runs, one of which is enough to be a container."""
 _RUNS_OR_IMAGE = RUNS | {"image"}
 _WHERE: dict[str, How] = {"annotations": "annotation", "labels": "annotation", "volumes": "volume"}
+_OF_PODS = frozenset(("containers", "volumes"))
+"""What the lists of a pod are of."""
 _HOOK = "exec"
 """Holds a command that the kubelet runs in a container, which is not one of its own."""
 
 
-class Name(NamedTuple):
+@dataclass(slots=True)
+class Name:
     """What the name of a member says at some kind of place.
 
     Attributes:
-        dull: Whether it says nothing of a text.
         role: By the table.
         holds: What a text of this name is here.
         address: Whether the name itself holds an address.
         ignored: Whether no workload reads what it holds.
         shapes: Whether what holds it may be a pod or a container because of it.
-        nowhere: Whether nothing is known any more below it.
+        speaks: Whether it, or a text below it, may name a model.
     """
 
-    dull: bool
     role: Role
     holds: Holds
     address: bool
     ignored: bool
     shapes: bool
-    nowhere: bool
+    speaks: bool = field(init=False)
 
-
-_DULL = {
-    nowhere: Name(dull=True, role=NONE, holds="", address=False, ignored=False, shapes=False, nowhere=nowhere)
-    for nowhere in (True, False)
-}
+    def __post_init__(self) -> None:
+        self.speaks = self.address or bool(self.holds)
 
 
 @dataclass(slots=True, eq=False)  # compared by identity: there is one for each kind of place
@@ -61,7 +58,9 @@ class Around:
         quiet: Whether nothing is read by the workload as its model.
         role: Of the member that holds what is walked; of a list's member for its entries.
         held: Whether what is walked is no container of its own: an entry of a pod's list, or a hook.
-        names: What names of members say here, as far as they were met: most objects repeat themselves.
+        dull: Names of members that say nothing here, as far as they were met: most objects repeat themselves.
+        names: What other names say here.
+        blank: Names of members below which nothing is known.
         below: What is known one member further down, by its name.
     """
 
@@ -70,7 +69,9 @@ class Around:
     quiet: bool = False
     role: Role = NONE
     held: bool = False
+    dull: set[str] = field(default_factory=set)
     names: dict[str, Name] = field(default_factory=dict)
+    blank: set[str] = field(default_factory=set)
     below: dict[str, Around] = field(default_factory=dict)
 
     def name(self, key: str, table: Table) -> Name:
@@ -78,22 +79,26 @@ class Around:
         role = table.members.role(key)
         named = self.how in {"field", "annotation"} and not self.quiet
         holds: Holds = role.holds if named else ""
+        if self.how == "annotation" and key not in table.members.annotations:
+            holds = ""
+        if holds == "line" and self.held:
+            holds = ""  # a container's words are a list
         ignored = self.how == "annotation" and key in table.ignored_annotations
-        address, shapes = ":/" in key, bool(role.lists) or key in _RUNS_OR_IMAGE
-        dull = not (holds or address or ignored or key in _RUNS_OR_IMAGE)
-        plain = role is NONE and key != _HOOK and _WHERE.get(key, self.how) == "field"
-        nowhere = plain and self.hint <= 1 and not self.quiet
-        found = Name(dull, role, holds, address, ignored, shapes, nowhere)
-        if dull and role is NONE:
-            found = _DULL[nowhere]
-        self.names[key] = found
+        shapes = role.lists in _OF_PODS or not (self.held or (not role.lists and key not in _RUNS_OR_IMAGE))
+        found = Name(role, holds, ":/" in key, ignored, shapes)
+        if found.speaks or ignored or shapes:
+            self.names[key] = found
+        else:
+            self.dull.add(key)
         return found
 
-    def under(self, key: str, role: Role) -> Around:
-        """Find out what is known one member further down."""
-        how = _WHERE.get(key, self.how)
+    def under(self, key: str, table: Table, nowhere: Around) -> Around:
+        """Find out what is known one member further down; *nowhere* where nothing is any more."""
+        role, how = table.members.role(key), _WHERE.get(key, self.how)
+        if role is NONE and key != _HOOK and how == "field" and self.hint <= 1 and not self.quiet:
+            self.blank.add(key)  # a set, because an object that holds itself outlives its walk
+            return nowhere
         hint = FAR if role.hint else max(0, self.hint - 1)
         held = role.lists == "containers" or key == _HOOK
-        found = Around(how, hint, self.quiet or role.quiet, role, held)
-        self.below[key] = found
+        found = self.below[key] = Around(how, hint, self.quiet or role.quiet, role, held)
         return found

@@ -5,7 +5,9 @@ unresolved there; nothing is taken for empty because it is not seen.
 
     1. Every base that is at hand is laid over the one before it, in the order of the names.
     2. The object itself is laid over all of them (facts: systems, KS5).
-    3. Lists of things with names are merged by their names; every other list is replaced.
+    3. What is empty, or of another type, replaces nothing: the controller leaves it out before it merges.
+    4. Lists of containers, volumes and their like are merged by names. Of any other list of things both
+       are kept, which is more than the controller may keep, and never less; lists of texts are replaced.
 
 Who names one base many times makes work: `MAX_BASES` are followed, and there is a look at
 the clock for each.
@@ -19,6 +21,10 @@ from trustkit.strictjson import Object, Value
 from trustkit.workloads.values import MAX_DEPTH
 
 _REFERENCES = "baseRefs"
+_NAMED = frozenset(
+    ("containers", "initContainers", "ephemeralContainers", "volumes", "env", "imagePullSecrets")
+)
+"""Lists that Kubernetes merges by the names in them (``patchMergeKey``), as the controller does."""
 MAX_BASES = 32
 """Most bases of one object that are followed; the others stay named in it."""
 
@@ -35,7 +41,7 @@ def merged(untrusted: Object, bases: Mapping[str, Object], check: Callable[[], N
     entries = spec.get(_REFERENCES) if isinstance(spec, dict) else None
     if not isinstance(spec, dict) or not isinstance(entries, list):
         return untrusted
-    below: Value = {}
+    below: Object = {}
     left: list[Value] = []
     for number, entry in enumerate(entries):
         name = entry.get("name") if isinstance(entry, dict) else None
@@ -44,31 +50,51 @@ def merged(untrusted: Object, bases: Mapping[str, Object], check: Callable[[], N
             left.append(entry)
         else:
             check()
-            below = _laid_over(below, base.get("spec") or {}, 0)
-    own: Object = {**spec, _REFERENCES: left}
-    return {**untrusted, "spec": _laid_over(below, own, 0)}
+            below = _joined(below, _object(base.get("spec")), 0)
+    # A base names none that the controller would follow.
+    return {**untrusted, "spec": {**_joined(below, spec, 0), _REFERENCES: left}}
 
 
-def _laid_over(below: Value, above: Value, depth: int) -> Value:
-    if depth > MAX_DEPTH or type(below) is not type(above):
+def _joined(below: Object, above: Object, depth: int) -> Object:
+    joined = dict(below)
+    for key, value in above.items():
+        joined[key] = _laid_over(below[key], value, depth + 1, key) if key in below else value
+    return joined
+
+
+def _laid_over(below: Value, above: Value, depth: int, key: str) -> Value:
+    if depth > MAX_DEPTH or _is_empty(below):
         return above
+    if _is_empty(above) or type(below) is not type(above):
+        return below
     if isinstance(below, dict) and isinstance(above, dict):
-        joined = dict(below)
-        for key, value in above.items():
-            joined[key] = _laid_over(below[key], value, depth + 1) if key in below else value
-        return joined
-    if isinstance(below, list) and isinstance(above, list) and _have_names(below) and _have_names(above):
-        return _by_name(below, above, depth)
+        return _joined(below, above, depth)
+    if isinstance(below, list) and isinstance(above, list) and _holds_things(below) and _holds_things(above):
+        named = _by_name(below), _by_name(above)
+        if key in _NAMED and named[0] is not None and named[1] is not None:
+            return list(_joined(named[0], named[1], depth).values())
+        return [*below, *above]
     return above
 
 
-def _have_names(items: list[Value]) -> bool:
-    return bool(items) and all(isinstance(item, dict) and isinstance(item.get("name"), str) for item in items)
+def _is_empty(value: Value) -> bool:
+    return value is None or value in ("", [], {})
 
 
-def _by_name(below: list[Value], above: list[Value], depth: int) -> list[Value]:
-    joined: dict[object, Value] = {}
-    for item in (*below, *above):
+def _holds_things(items: list[Value]) -> bool:
+    return any(isinstance(item, dict) for item in items)
+
+
+def _by_name(items: list[Value]) -> Object | None:
+    """Return the entries of a list by their names; None where one has none, or that of another."""
+    found: Object = {}
+    for item in items:
         name = item.get("name") if isinstance(item, dict) else None
-        joined[name] = _laid_over(joined[name], item, depth + 1) if name in joined else item
-    return list(joined.values())
+        if not isinstance(name, str) or name in found:
+            return None
+        found[name] = item
+    return found
+
+
+def _object(value: Value) -> Object:
+    return value if isinstance(value, dict) else {}

@@ -15,6 +15,7 @@ import re
 from trustkit.strictjson import Object
 from trustkit.workloads import shell
 from trustkit.workloads.addresses import read_code, read_file_of_code
+from trustkit.workloads.dull import AROUND, count_if_dull
 from trustkit.workloads.fields import Field
 from trustkit.workloads.line import Line, Word, basename
 from trustkit.workloads.lines import read_line
@@ -23,6 +24,7 @@ from trustkit.workloads.notes import Notes
 from trustkit.workloads.pieces import ShellWord
 from trustkit.workloads.places import spot
 from trustkit.workloads.table import Table
+from trustkit.workloads.unread import Unread
 from trustkit.workloads.values import MAX_STRING
 from trustkit.workloads.variables import LETTERS, Variables
 
@@ -34,11 +36,17 @@ _OFTEN = 64
 _CHEAP = 16
 """Variables that a script may name for the price of one word."""
 _REFERENCE = re.compile(r"\$\(([^)]*)\)")
+_GIVE_TO_SHELLS = frozenset(("su", "runuser", "script", "flock", "tmux", "screen", "watch", "trap", "alias"))
+"""Programs that give a word to a shell."""
+_SPLITS = ("-S", "--split-string")
+"""By which ``env`` makes words of one word."""
+_GLUED = re.compile(r"^(?:-S|--split-string=|[A-Za-z_][A-Za-z0-9_]*=)")
+_FIRST = 4
+"""How far into a command they are looked for (words)."""
 _LONGEST_IMAGE = 256
 """Longest name of an image that is remembered (characters)."""
 _REMEMBERED = 1024
 """Names of images that are remembered."""
-_AROUND = "\"'`;|&(){}<>$"
 
 
 WORDS = ("command", "args")
@@ -57,14 +65,11 @@ def read_commands(
         notes: Where to write.
         lists: Its members that hold words, in their order.
     """
+    started = _started(container, notes.table)
+    if not started and (count := count_if_dull(container, notes.table, lists=lists)) is not None:
+        notes.spend(count)
+        return
     words = _words(container, path, variables, notes, lists=lists)
-    image = container.get("image")
-    name = container.get("name")
-    started = (
-        () if container.get("command") else program_of(image if isinstance(image, str) else "", notes.table)
-    )
-    if not started and isinstance(name, str) and name in notes.table.initializers:
-        started = (name,)  # a controller knows it by its name, and leaves its own out
     script = shell.script_index([word.text for word in words])
     if script is None:
         line = Line([*(Word(text, "") for text in started), *words], notes, variables)
@@ -78,6 +83,15 @@ def read_commands(
         notes.unresolved(words[script].path, "", f"the script depends on {injected[:64]}")
     _read_script(words[script], Line(words, notes, variables, is_script=True))
     read_line(Line(words[script + 1 :], notes, variables))  # what the script gets as its arguments
+
+
+def _started(container: Object, table: Table) -> tuple[str, ...]:
+    """Return the program that a container starts whose command does not say it."""
+    image, name = container.get("image"), container.get("name")
+    if isinstance(image, str) and not container.get("command") and (program := program_of(image, table)):
+        return program
+    # a controller knows it by its name, and leaves its own out
+    return (name,) if isinstance(name, str) and name in table.initializers else ()
 
 
 def read_source(container: Object, path: str, variables: Variables, notes: Notes) -> None:
@@ -152,11 +166,13 @@ def serves_models(container: Object, table: Table) -> bool:
     image = container.get("image")
     if isinstance(image, str) and not table.remotes.issuperset(program_of(image, table)):
         return True
+    if count_if_dull(container, table, lists=WORDS) is not None:
+        return False
     servers = table.servers
     for part in WORDS:
         for text in _strings(container.get(part)):
             for piece in text[:MAX_STRING].split():
-                if basename(piece.strip(_AROUND)) in servers:
+                if basename(piece.strip(AROUND)) in servers:
                     return True
     return False
 
@@ -220,25 +236,31 @@ def _read_script(word: Word, outer: Line) -> None:
         names = Names(script, variables, outer=names)
         for document in script.documents:
             read_code(Line([Word(document, word.path)], notes, variables))
-        inside = [*script.nested, *script.documents]
+        inside, unread = [*script.nested, *script.documents], Unread()
         for index, command in enumerate(script.commands):
             fields = [
                 field
                 for piece in command.words
                 for field in _placed(piece, names.fields(piece, index), word.path, variables)
             ]
-            read_line(
-                Line(fields, notes, variables, in_shell=True, is_script=outer.is_script, server=outer.server)
+            line = Line(
+                fields, notes, variables, in_shell=True, is_script=outer.is_script, server=outer.server
             )
+            read_line(line)
+            if outer.is_script and notes.strict and (why := unread.why(line, document=command.document)):
+                notes.unresolved(word.path, "", f"the script {why}")
             inside += _inner(fields)
         waiting += [(text, names, depth + 1) for text in inside]
 
 
 def _inner(words: list[Word]) -> list[str]:
-    """Scripts that a command runs: ``sh -c SCRIPT``, ``eval WORDS``."""
+    """Scripts that a command runs: ``sh -c SCRIPT``, ``su -c SCRIPT``, ``eval WORDS``."""
     texts = [word.text for word in words]
     script = shell.script_index(texts)
     found = [] if script is None else [texts[script]]
+    given = not _GIVE_TO_SHELLS.isdisjoint(map(basename, texts[:_FIRST]))
+    if given or ("env" in texts[:_FIRST] and any(text.startswith(_SPLITS) for text in texts)):
+        found += [_GLUED.sub("", text) for text in texts[1:] if " " in text]
     return [*found, " ".join(texts[1:])] if texts[:1] == ["eval"] else found
 
 

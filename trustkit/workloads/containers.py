@@ -248,6 +248,8 @@ def _names(folder: str, text: str, check: Callable[[], None]) -> bool:
 
 def _mounted(body: Object, published: tuple[str, ...]) -> tuple[str, ...]:
     """Return the published folders that a container mounts from a volume of ours."""
+    if not published:
+        return ()
     mounts = body.get("volumeMounts")
     places = [
         str(mount.get("mountPath"))

@@ -19,7 +19,7 @@ from trustkit.workloads.kinds import Kind, selected
 from trustkit.workloads.line import Line, Word
 from trustkit.workloads.notes import Notes
 from trustkit.workloads.places import spelled
-from trustkit.workloads.scan import Scan
+from trustkit.workloads.scan import Member, Scan
 from trustkit.workloads.values import MAX_STRING
 from trustkit.workloads.variables import Variables
 
@@ -64,8 +64,20 @@ def read_scripts(untrusted: Object, kind: Kind, notes: Notes) -> None:
             _read_script(text, spelled(place), notes)
         elif looks_like_code(name):
             line = Line([Word(text, spelled(place))], notes, Variables())
-            read_code(line)
+            read_code(line, runs=False)
             read_file_of_code(text, spelled(place), line)
+
+
+def read_lines(members: list[Member], notes: Notes) -> None:
+    """Note what command lines name that are texts of members called so: ``cmd: llama-server -hf org/name``.
+
+    Args:
+        members: What the walk found.
+        notes: Where to write.
+    """
+    for member in members:
+        if member.holds == "line" and " " in member.text:
+            _read_script(member.text, spelled((member.above, member.key)), notes)
 
 
 def _read_script(text: str, at: str, notes: Notes) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from trustkit.workloads import embedded
 from trustkit.workloads.grammar import ends_like_weights, is_service, named, weight_files
 from trustkit.workloads.notes import Notes
+from trustkit.workloads.strange import read_settings
 from trustkit.workloads.values import Confidence
 from trustkit.workloads.variables import Variables
 
@@ -36,6 +37,7 @@ def read_environment(path: str, variables: Variables, notes: Notes) -> None:
             _likely_variable(name, value, place, notes)
         elif "." in value or ":" in value:  # else it is neither the name of a file nor an address
             _other_variable(name, value, place, notes)
+    read_settings(variables, notes)
     if variables.open_ended and notes.expects:
         notes.unresolved(
             f"{path}.envFrom", "", "envFrom may set any variable of a container that serves a model"
@@ -46,7 +48,8 @@ def _model_variable(name: str, value: str, place: str, notes: Notes) -> None:
     if name == "HF_ENDPOINT" and value.rstrip("/") == "https://huggingface.co":
         return
     if value.lstrip().startswith(("{", "[")):
-        embedded.read(value, place, notes, how="environment", reason=f"JSON in the variable {name}")
+        why = f"JSON in the variable {name}"
+        embedded.read(value, place, notes, how="environment", reason=why, whole=notes.strict)
         return
     found = named(value, notes.table, strict=notes.strict)
     if found is None:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from trustkit.artifact.reference import SCHEME
 from trustkit.errors import FormatError
 from trustkit.strictjson import Object, Value
-from trustkit.workloads.table import Table, default_document, default_table, table_from
+from trustkit.workloads.table import Table, default_document, table_from
 
 MAX_BYTES = 256 * 1024
 """Longest extension that is read."""
@@ -22,6 +22,7 @@ _EXEMPTING = frozenset(
         *("bystanders", "tools", "remotes", "image_helpers", "no_devices"),
         *("user_annotations", "ignored_annotations"),
         *("flags.names", "flags.likely", "flags.loose", "flags.quiet", "flags.switches"),
+        *("flags.valued", "flags.formats", "flags.json_names", "harmless_resources"),
         *("environment.names", "members.quiet"),
         *("volumes.harmless", "volumes.harmless_drivers"),
         *("volumes.harmless_host_types", "volumes.harmless_host_paths"),
@@ -45,7 +46,7 @@ def extended_table(untrusted: bytes) -> Table:
     if len(untrusted) > MAX_BYTES:
         raise FormatError("bad-table", f"an extension of the table has at most {MAX_BYTES} bytes; shorten it")
     try:
-        added = parse_yaml(untrusted)
+        added = parse_yaml(untrusted, what="extension of the table")
     except FormatError as error:
         raise FormatError("bad-table", f"the extension of the table: {error.message}") from None
     base = default_document()
@@ -54,7 +55,7 @@ def extended_table(untrusted: bytes) -> Table:
     rows: Object = {name: row for name, row in added.items() if name != "version"}
     try:
         table = table_from(_joined(base, rows, "table"))
-        _demand_nothing_hidden(table)
+        _demand_nothing_hidden(table, table_from(base))
     except FormatError as error:
         raise FormatError(
             "bad-table", f"the extension of the table is not taken: {error.message}; see table.v1.yaml"
@@ -62,9 +63,8 @@ def extended_table(untrusted: bytes) -> Table:
     return dataclasses.replace(table, exempts=tuple(_exempts(rows)))
 
 
-def _demand_nothing_hidden(table: Table) -> None:
+def _demand_nothing_hidden(table: Table, ours: Table) -> None:
     """Refuse rows that would be read instead of ours: the longer of two commands is, and variables first."""
-    ours = default_table()
     for command in set(table.commands) - set(ours.commands):
         if any(command.words[: len(row.words)] == row.words for row in ours.commands):
             words = " ".join(command.words)[:64]

@@ -21,7 +21,7 @@ from collections.abc import Callable, Mapping
 from trustkit.strictjson import Object, Value
 from trustkit.workloads.around import FAR, Around
 from trustkit.workloads.bases import merged
-from trustkit.workloads.documents import read_documents, read_scripts
+from trustkit.workloads.documents import read_documents, read_lines, read_scripts
 from trustkit.workloads.groups import demand, groups_of, read_group
 from trustkit.workloads.kinds import UNKNOWN, Kind, reached
 from trustkit.workloads.members import read_members, read_places
@@ -65,7 +65,7 @@ def references(
     if kind.bases and bases:
         untrusted = merged(untrusted, bases, check)
     notes = Notes(table, check=check)
-    scan = Scan(table, check)
+    scan = Scan(table, check, notes.lists)
     scan.walk(_read(untrusted), "", Around(hint=_hint(name, table)))  # steps 1 and 2
     read_documents(untrusted, kind, scan, notes)
     pod, path = _pod(untrusted, kind)
@@ -81,6 +81,7 @@ def references(
     read_scripts(untrusted, kind, notes)
     if not kind.quiet:
         read_members(untrusted, scan.members, kind, notes)  # step 4
+        read_lines(scan.members, notes)
     read_places(untrusted, kind, notes)
     said = any(model.confidence != "possible" for model in notes.models[before:])
     read_texts(scan.texts, notes, quiet=kind.quiet)  # step 5

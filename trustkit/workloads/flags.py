@@ -35,7 +35,8 @@ def read_flags(line: Line) -> set[int]:
         if not (text.startswith("-") or "=" in text) or index in taken or not word.path:
             continue
         flag, equals, value = text.partition("=")
-        if not _FLAG.match(text) or (not short and _is_dull(flag, line.notes.table)):
+        long = not short or flag.startswith("--")
+        if not _FLAG.match(text) or (long and _is_dull(flag, line.notes.table)):
             continue
         name = flag_name(flag)
         dashed = flag.startswith("-")
@@ -44,7 +45,7 @@ def read_flags(line: Line) -> set[int]:
                 taken.add(index + 1)  # the name it is served under is not the model
             continue
         config = dashed and name not in line.notes.table.model_flags and _is_config_flag(name, line)
-        single = dashed and not flag.startswith("--") and name in short
+        single = dashed and not flag.startswith("--") and name.partition(".")[0] in short
         if dashed and not single and name in line.notes.table.flags.loose:
             _read_loose(index, line, value if equals else None, taken)
             continue
@@ -52,7 +53,7 @@ def read_flags(line: Line) -> set[int]:
             continue
         taken.add(index)
         values = (
-            [Word(value, word.path, word.missing, guess=word.guess)]
+            [Word(_given(value, line.notes.table), word.path, word.missing, guess=word.guess)]
             if equals
             else _following(line, index, name)
         )
@@ -104,7 +105,9 @@ def _is_config_flag(name: str, line: Line) -> bool:
 
 
 def _is_model_flag(name: str, line: Line) -> bool:
-    return _may_name(name, line.notes.table, completed=line.server)
+    table = line.notes.table
+    guessed = not (line.server and line.notes.strict) and is_likely(name, table)  # there it is unresolved
+    return guessed or _may_name(name, table, completed=line.server)
 
 
 def _may_name(name: str, table: Table, *, completed: bool) -> bool:
@@ -114,7 +117,26 @@ def _may_name(name: str, table: Table, *, completed: bool) -> bool:
         _is_one_of(name, flags, completed=completed and name not in likely)
         or short in flags
         or short in likely
+        or (short != name and _is_one_of(name.partition(".")[0], table.json_flags, completed=completed))
     )
+
+
+def is_likely(name: str, table: Table) -> bool:
+    """Say whether a flag names a model where its value looks like one: by its row, or by how it ends.
+
+    What nobody knows counts if it ends as such a variable does: ``--teacher-model`` as ``TEACHER_MODEL``.
+    """
+    short = name.rsplit(".", 1)[-1]
+    if short in table.flags.likely:
+        return True
+    ends = f"-{short}".endswith(table.flag_endings) and short not in table.model_flags
+    return ends and table.takes_value(short) is None and not any(part in name for part in table.flags.quiet)
+
+
+def says_nothing(text: str, table: Table) -> bool:
+    """Say whether a word is no flag that is in a row, whatever program it is given to, short flags aside."""
+    may_be = (text.startswith("-") or "=" in text) and _FLAG.match(text) is not None
+    return not may_be or _is_dull(text.partition("=")[0], table)
 
 
 def _is_dull(flag: str, table: Table) -> bool:
@@ -127,7 +149,7 @@ def _known_to_be_dull(flag: str, table: Table) -> bool:
     name, rows = flag_name(flag), table.flags
     if name in rows.names or name in rows.loose or _is_one_of(name, rows.config, completed=True):
         return False
-    return not _may_name(name, table, completed=True)
+    return not (_may_name(name, table, completed=True) or is_likely(name, table))
 
 
 def _is_one_of(name: str, flags: frozenset[str], *, completed: bool) -> bool:
@@ -160,14 +182,18 @@ def _read_value(word: Word, name: str, line: Line) -> None:
             note_open(word, line)
             return
     if text.startswith(("{", "[")):
-        embedded.read(text, word.path, notes, how="argument", reason=f"JSON of --{name}")
+        embedded.read(text, word.path, notes, how="argument", reason=f"JSON of --{name}", whole=line.strict)
+        return
+    if _is_member(name, table):
+        member = name.rsplit(".", 1)[-1]
+        embedded.read_member(member, text, word.path, notes, how="argument", reason=f"value of --{name[:64]}")
         return
     parts = re.split(r"[,;\s]+", text) if name in table.pair_flags else [text]
     for part in parts:
         left, equals, right = part.partition("=")
         value = right if equals and "/" not in left and ":" not in left else part
         scheme = "ollama" if _program(line) == "ollama" else None
-        likely = name.rsplit(".", 1)[-1] in table.flags.likely
+        likely = is_likely(name, table)
         found = named(value, table, scheme=scheme, strict=line.strict and not likely)
         if found is not None and not (likely and found.strength == "name"):
             notes.add(
@@ -177,6 +203,18 @@ def _read_value(word: Word, name: str, line: Line) -> None:
                 confidence=_sureness(found, line),
                 reason=f"value of --{name[:64]}",
             )
+
+
+def _given(value: str, table: Table) -> str:
+    """What ``repo_id=org/name,`` gives, a keyword of a call that is read as words: no hub knows commas."""
+    found = named(value[:-1], table) if value.endswith(",") else None
+    return value if found is None or found.strength != "hub" else value[:-1]
+
+
+def _is_member(name: str, table: Table) -> bool:
+    """Say whether a flag is a member of a document, written on its own, and by its own name no model's."""
+    _, dot, member = name.rpartition(".")
+    return bool(dot) and member not in table.model_flags and not is_likely(member, table)
 
 
 def note_open(word: Word, line: Line) -> None:

@@ -28,7 +28,10 @@ _WRAPPERS = frozenset(
         "stdbuf",
         "busybox",
     )
-) | {"command", "builtin", "timeout"}
+) | {"command", "builtin", "timeout", "coproc"}
+
+_NO_PROGRAM = frozenset("-0123456789")
+"""What options of a wrapper, and their numbers, start with."""
 
 
 class Word(NamedTuple):
@@ -93,12 +96,24 @@ class Line:
         """Whether a program here says of itself that it downloads."""
         return self.notes.downloads or any("download" in name for name in self.programs)
 
+    @property
+    def is_wrapped(self) -> bool:
+        """Whether something stands before the program that merely starts it."""
+        return not _WRAPPERS.isdisjoint(self.programs[: self.program()])
+
+    def program(self) -> int:
+        """Return the position of the program itself, behind assignments and what merely starts it."""
+        for at, name in enumerate(self.programs):
+            text = self.words[at].text
+            assigns = "=" in text and "=" in text.partition("/")[0]
+            if not (name in _WRAPPERS or assigns or text[:1] in _NO_PROGRAM):
+                return at
+        return len(self.programs)
+
     def starts_server(self) -> bool:
         """Say whether the program itself, behind what merely starts it, is one that serves models."""
         table = self.notes.table
-        names = list(self.programs)
-        while names and (names[0] in _WRAPPERS or "=" in names[0] or names[0].startswith("-")):
-            names.pop(0)
+        names = list(self.programs[self.program() :])
         if names[:1] and names[0].startswith("python") and "-m" in names[:8]:
             names = names[names.index("-m") + 1 :]
         return bool(names) and names[0] in table.models_servers

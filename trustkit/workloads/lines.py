@@ -6,15 +6,22 @@ understand is left to `addresses` and to the walk over every string.
 
 from __future__ import annotations
 
+import functools
 import re
 
 from trustkit.workloads.addresses import read_addresses
 from trustkit.workloads.flags import note_open, read_flags
-from trustkit.workloads.grammar import named
+from trustkit.workloads.grammar import is_service, named
 from trustkit.workloads.line import Line, Word
 from trustkit.workloads.rows import Command, flag_name
+from trustkit.workloads.strange import leads_elsewhere, read_strange
 from trustkit.workloads.table import Table
+from trustkit.workloads.unread import is_fed
 
+_LONGEST = 64
+"""Longest flag that is remembered (characters); no server has a longer one."""
+_REMEMBERED = 4096
+"""Flags that are remembered."""
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\+?=")
 
 
@@ -26,6 +33,7 @@ def read_line(line: Line) -> None:
     _read_positional(line, taken)
     _read_assignments(line)
     read_addresses(line, taken)
+    read_strange(line, taken)
     _read_unknown(line, taken)
 
 
@@ -38,8 +46,7 @@ def _read_positional(line: Line, taken: set[int]) -> None:
         start = _start(line, command.words)
         if start is None:
             continue
-        candidate = _positional(line, start, command.positional, taken)
-        if candidate is not None:
+        for candidate in _positional(line, start, command, taken):
             _read_candidate(candidate, command.scheme, line, " ".join(command.words))
         return
 
@@ -49,31 +56,73 @@ def _longest_first(command: Command) -> int:
 
 
 def _start(line: Line, program: tuple[str, ...]) -> int | None:
-    """Position after a program's words, the first compared without its folder."""
+    """Position after a program's words, the first without its folder; flags may stand between them."""
     for index, name in enumerate(line.programs):
-        rest = tuple(word.text for word in line.words[index + 1 : index + len(program)])
-        if name == program[0] and rest == program[1:]:
-            return index + len(program)
+        if name != program[0]:
+            continue
+        at = index + 1
+        for wanted in program[1:]:
+            while at < len(line.words) and _is_flag(line.words[at].text):
+                at += 1
+            if at >= len(line.words) or line.words[at].text != wanted:
+                break
+            at += 1
+        else:
+            return at
     return None
 
 
-def _positional(line: Line, start: int, position: int, taken: set[int]) -> Word | None:
-    """The n-th positional word: one that is surely no flag's value, else one that looks like a model."""
-    loose: list[Word] = []
+def _positional(line: Line, start: int, command: Command, taken: set[int]) -> list[Word]:
+    """The words that may be the n-th positional one: what surely is, and before it what a flag may not take.
+
+    A program refuses a second model, or does not read it; so what stands behind the sure one is none.
+    """
     sure: list[Word] = []
+    perhaps: list[Word] = []
+    ended = False
     for index in range(start, len(line.words)):
         word = line.words[index]
-        if word.text.startswith("-") or index in taken:
+        if not ended and _is_flag(word.text):
+            ended = word.text == "--"
             continue
-        (loose if index > start and _takes_value(line.words[index - 1], line.notes.table) else sure).append(
-            word
-        )
-    if len(sure) >= position:
+        if index in taken:
+            continue
+        takes = index > start and not ended and _takes_value(line.words[index - 1], line.notes.table)
+        if takes is False:
+            sure.append(word)
+            if len(sure) > command.positional:
+                break
+        elif takes is None and len(sure) < command.positional:
+            perhaps.append(word)
+    if len(sure) >= command.positional:
         brought = start > 0 and not line.words[start - 1].path
-        if brought and len(sure) > position and _is_bare(sure[position - 1], line.notes.table):
-            return None  # the image's own program takes one word: these are another program and its words
-        return sure[position - 1]
-    return next((word for word in loose if _looks_like_model(word, line.notes.table)), None)
+        first = sure[command.positional - 1]
+        if brought and len(sure) > command.positional and _is_bare(first, line.notes.table):
+            return []  # the image's own program takes one word: these are another program and its words
+        return [*_perhaps(perhaps, command, line), first]
+    return _perhaps(perhaps, command, line)
+
+
+def _perhaps(words: list[Word], command: Command, line: Line) -> list[Word]:
+    """What stands behind flags that nobody knows: what looks like a model; anything else is unresolved."""
+    found = []
+    for word in words:
+        if _looks_like_model(word, line.notes.table):
+            found.append(word)
+        elif line.strict and not _is_setting(word.text, line.notes.table):
+            line.notes.unresolved(
+                word.path,
+                word.text,
+                f"{word.text[:64]!r} may be the model of {' '.join(command.words)}, or the value of the flag "
+                "before it; write --flag=value, or the model first",
+            )
+    return found
+
+
+def _is_setting(text: str, table: Table) -> bool:
+    """Say whether a word can hardly be a folder of a model: a number, ``true``, JSON."""
+    number = text.replace(".", "", 1).isdecimal()
+    return number or text.startswith(("{", "[")) or named(text, table) is None
 
 
 def _is_bare(word: Word, table: Table) -> bool:
@@ -81,16 +130,30 @@ def _is_bare(word: Word, table: Table) -> bool:
     return found is None or found.strength == "name"
 
 
-def _takes_value(word: Word, table: Table) -> bool:
-    """Say whether a word is a flag that may take the next word; a switch does not."""
-    if not word.text.startswith("-") or "=" in word.text:
+def _is_flag(text: str) -> bool:
+    """Say whether a program takes a word for a flag: neither a dash alone is one, nor a negative number."""
+    return text[:1] == "-" and text != "-" and not text[1:].replace(".", "", 1).isdecimal()
+
+
+def _takes_value(word: Word, table: Table) -> bool | None:
+    """Say whether a word is a flag that takes the next word; a switch does not. None if nobody knows."""
+    if not _is_flag(word.text) or "=" in word.text:
         return False
-    return not table.is_switch(flag_name(word.text))
+    return _known(word.text, table) if len(word.text) <= _LONGEST else None
+
+
+@functools.lru_cache(_REMEMBERED)
+def _known(flag: str, table: Table) -> bool | None:
+    name = flag_name(flag)
+    # One letter behind two dashes is the beginning of some longer flag.
+    return None if len(name) == 1 and flag.startswith("--") else table.takes_value(name)
 
 
 def _looks_like_model(word: Word, table: Table) -> bool:
     found = named(word.text, table)
-    return bool(word.missing) or (found is not None and found.strength in {"scheme", "hub"})
+    if found is None or is_service(found.reference, table):
+        return bool(word.missing)
+    return bool(word.missing) or found.strength in {"scheme", "hub"}
 
 
 def _read_candidate(word: Word, scheme: str | None, line: Line, program: str) -> None:
@@ -108,11 +171,13 @@ def _read_candidate(word: Word, scheme: str | None, line: Line, program: str) ->
 
 def _read_assignments(line: Line) -> None:
     """``MODEL_ID=org/name program``: what a script sets counts like the container's own variables."""
-    if not line.in_shell:
+    if not (line.in_shell or line.is_wrapped):
         return
     notes, table = line.notes, line.notes.table
     for word in line.words:
         name, equals, value = word.text.partition("=")
+        if equals and notes.strict and leads_elsewhere(name, value, table):
+            notes.unresolved(word.path, word.text, f"{name[:64]} leads a server to other weights")
         if not equals or not (name in table.variables.value or name.endswith(table.variables.suffixes)):
             continue
         if word.missing and notes.strict:
@@ -129,6 +194,10 @@ def _read_unknown(line: Line, taken: set[int]) -> None:
     notes, words = line.notes, line.words
     if line.in_shell and not line.is_script:
         return
+    if line.server and notes.strict and not line.in_shell and is_fed(line):
+        notes.unresolved(
+            words[0].path, words[0].text, f"{words[0].text[:64]} starts a server with what it reads"
+        )
     strict = line.is_script and notes.strict
     program = next((word for word in words if not _ASSIGNMENT.match(word.text)), None) if strict else None
     if program is not None and program.missing:
@@ -138,7 +207,7 @@ def _read_unknown(line: Line, taken: set[int]) -> None:
     for index, word in enumerate(words):
         if not word.missing or index in taken:
             continue
-        is_value = index > 0 and _takes_value(words[index - 1], notes.table)
+        is_value = index > 0 and _takes_value(words[index - 1], notes.table) is not False
         if word.loose or (word.may_be_flag and not is_value):
             why = (
                 f"{word.missing[:64]} may be any argument; put it in quotes, after a flag that takes a value"

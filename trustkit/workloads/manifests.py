@@ -1,7 +1,9 @@
 """Manifests as they lie in Git or come out of a renderer: every Kubernetes object of a file.
 
 The law of this file: what names an ``apiVersion`` and a ``kind`` is an object; a
-list of any kind is its entries. All other documents are somebody else's.
+list of any kind is its entries. What lacks one of them, and has the ``spec`` or
+``metadata`` of an object, is one that cannot be read, and never passed over: a name
+is misspelt, or it is a patch. All other documents are somebody else's.
 """
 
 from __future__ import annotations
@@ -37,6 +39,11 @@ class Subject:
     object: Object
 
     @property
+    def readable(self) -> bool:
+        """Whether it says what it is, by an ``apiVersion`` and a ``kind``."""
+        return all(isinstance(self.object.get(member), str) for member in ("apiVersion", "kind"))
+
+    @property
     def namespace(self) -> str:
         """The namespace that it names, or an empty text."""
         return self._metadata("namespace")
@@ -49,10 +56,14 @@ class Subject:
     @property
     def title(self) -> str:
         """Kind, namespace and name: ``apps/Deployment team-a/web``."""
-        version = str(self.object["apiVersion"])
+        version, kind = self._text("apiVersion"), self._text("kind") or "object"
         group = version.partition("/")[0] + "/" if "/" in version else ""
         name = self.name or self._metadata("generateName")
-        return f"{group}{self.object['kind']} {self.namespace + '/' if self.namespace else ''}{name}".rstrip()
+        return f"{group}{kind} {self.namespace + '/' if self.namespace else ''}{name}".rstrip()
+
+    def _text(self, member: str) -> str:
+        value = self.object.get(member)
+        return value if isinstance(value, str) else ""
 
     def _metadata(self, member: str) -> str:
         metadata = self.object.get("metadata")
@@ -80,7 +91,7 @@ def subjects_in(documents: Iterable[Node], file: str) -> Iterator[Subject]:
     for number, node in enumerate(documents, 1):
         for prefix, found in _objects(node, "", ""):
             value = found.value
-            if isinstance(value, dict) and not str(value["apiVersion"]).startswith(_LOCAL_GROUPS):
+            if isinstance(value, dict) and not str(value.get("apiVersion")).startswith(_LOCAL_GROUPS):
                 yield Subject(file, number, prefix, found, value)
 
 
@@ -97,11 +108,16 @@ def _objects(node: Node, prefix: str, kind: str) -> Iterator[tuple[str, Node]]:
         given, _, inner = kind.rpartition(" ")
         value = {"apiVersion": given, "kind": inner, **value}
     version, name = value.get("apiVersion"), value.get("kind")
-    if not isinstance(version, str) or not isinstance(name, str):
-        return
+    readable = isinstance(version, str) and isinstance(name, str)
     items = node.members.get("items")
-    if name.endswith("List") and items is not None and isinstance(items.members, list):
-        inner = "" if name == "List" else f"{version} {name.removesuffix('List')}"
+    if isinstance(name, str) and name.endswith("List") and items and isinstance(items.members, list):
+        inner = f"{version} {name.removesuffix('List')}" if readable and name != "List" else ""
         yield from _objects(items, spot(prefix, "items"), inner)
-        return
-    yield prefix, Node(value, node.line, node.weight, node.members)
+    elif readable or _looks_like_one(value):
+        yield prefix, Node(value, node.line, node.weight, node.members)
+
+
+def _looks_like_one(value: Object) -> bool:
+    """Say whether a document without an ``apiVersion`` or a ``kind`` is shaped like an object, or a patch."""
+    named = isinstance(value.get("apiVersion"), str) or isinstance(value.get("kind"), str)
+    return isinstance(value.get("spec"), dict) or (named and isinstance(value.get("metadata"), dict))

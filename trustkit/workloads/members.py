@@ -29,11 +29,12 @@ _FEW = 64
 def read_members(untrusted: Object, members: list[Member], kind: Kind, notes: Notes) -> None:
     """Note the members that the walk found, but for those that are names of other things to this kind."""
     names = {spelled(place) for place, _ in selected(untrusted, kind.names)}
+    known: dict[str, Named | None] = {}
     for member in members:
-        if not member.text.strip() or (names and _path(member) in names):
+        if member.holds == "line" or not member.text.strip() or (names and _path(member) in names):
             continue
         if member.holds == "reference":
-            _read_reference(member, kind, notes)
+            _read_reference(member, kind, notes, known)
         elif member.holds == "path" and _is_key(member):
             key = Named(member.text[:MAX_SHOWN], "storage", is_pinned(member.text, "storage"), "path")
             _add(member, key, "certain" if kind.serves else "likely", notes)
@@ -46,12 +47,16 @@ def _is_key(member: Member) -> bool:
     return not isinstance(member.above, str) and member.above[1] == "storage" and ":" not in member.text
 
 
-def _read_reference(member: Member, kind: Kind, notes: Notes) -> None:
+def _read_reference(member: Member, kind: Kind, notes: Notes, known: dict[str, Named | None]) -> None:
+    """A member that surely names one; *known* is what texts before it named."""
     text = cleaned(member.text)
     if text.startswith(("{", "[")):
         embedded.read(text, _path(member), notes, how="field", reason=f"JSON in the member {_name(member)}")
         return
-    found = reference(text, kind, notes)
+    if text in known:
+        found = known[text]
+    else:
+        found = known[text] = reference(text, kind, notes)
     if found is not None:
         _add(member, found, "certain", notes)
 

@@ -75,6 +75,10 @@ class Node:
         """Return the line of what a path of the extractor leads to, or of the last step that is there."""
         return self._reached(path)[0].line
 
+    def lost_of(self, path: str) -> str:
+        """Return what is left of a path of the extractor where it leads nowhere any more; mostly nothing."""
+        return self._reached(path)[1]
+
     def _reached(self, path: str) -> tuple[Node, str]:
         node, rest = self, path.partition("#")[0]
         while rest:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 
 from trustkit.errors import LimitError
 from trustkit.workloads.grammar import Named, lies_below
+from trustkit.workloads.pairs import Lists
 from trustkit.workloads.table import Table
 from trustkit.workloads.values import (
     MAX_REFERENCES,
@@ -45,6 +46,8 @@ class Notes:
         self.table = table
         self.check = check
         """Asked again and again; raises once the time is over."""
+        self.lists = Lists()
+        """The lists of variables of the object."""
         self.published = published
         """Folders that a sidecar of ours publishes: a path below them is that sidecar's reference."""
         self.expects = expects

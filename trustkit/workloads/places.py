@@ -17,14 +17,18 @@ def spelled(place: Place) -> str:
     while not isinstance(place, str):
         place, key = place
         keys.append(key)
-    for key in reversed(keys):
-        if isinstance(key, int):
-            place = f"{place}[{key}]"
-        elif place and place[-1] != "#" and "." not in key and "/" not in key:
-            place = f"{place}.{key}"
-        else:
+    keys.reverse()
+    text = "".join(
+        [
+            f"[{key}]" if isinstance(key, int) else f".{key}" if key.isidentifier() else spot(".", key)[1:]
+            for key in keys
+        ]
+    )
+    if "#" in text or text.startswith(".."):  # a member's name may end like a document's place, or be empty
+        for key in keys:
             place = spot(place, key)
-    return place
+        return place
+    return place + text if place and place[-1] != "#" else place + text.removeprefix(".")
 
 
 def spot(path: str, key: str | int) -> str:

@@ -16,9 +16,9 @@ from trustkit import strictjson
 from trustkit.workloads.rows import spelled_texts, texts_of
 from trustkit.workloads.values import CONTAINER_LISTS
 
-Holds = Literal["", "reference", "flag", "word", "place", "path", "variable", "value"]
+Holds = Literal["", "reference", "flag", "word", "place", "path", "variable", "value", "line"]
 """What a text is: surely a model; the value of a flag of several words, or of one; a place below a hint; the
-value of a variable; the value of a parameter whose name stands beside it."""
+value of a variable; the value of a parameter whose name stands beside it; a command line."""
 Lists = Literal["", "containers", "volumes", "words", "environment"]
 """What a list is: of containers, volumes, words of a command line, variables."""
 
@@ -105,9 +105,9 @@ class Members:
             return "flag"
         if plain in self.words:
             return "word"
-        if plain == "path":
-            return "path"
-        return "place" if plain in self.place else ""
+        if plain == "path" or plain in self.place:
+            return "path" if plain == "path" else "place"
+        return "line" if plain.endswith(self.lines) else ""
 
     def _lists(self, name: str, plain: str) -> Lists:
         if name in CONTAINER_LISTS:

@@ -33,6 +33,7 @@ class Accelerators:
     """By what an accelerator is asked for; see the comments in ``table.v1.yaml`` for each member."""
 
     resources: tuple[str, ...]
+    harmless: tuple[str, ...]
     runtimes: tuple[str, ...]
     devices: tuple[str, ...]
     mounts: tuple[str, ...]
@@ -40,6 +41,19 @@ class Accelerators:
     """The last steps of the mounts: where none of them stands, no path lies below one."""
     variables: tuple[str, ...]
     no_devices: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Spellings:
+    """Rows of flags: whole ones, how some start (a row that ends in a dash), and how some end."""
+
+    whole: frozenset[str]
+    starts: tuple[str, ...]
+    ends: tuple[str, ...]
+
+    def __contains__(self, flag: str) -> bool:
+        """Say whether a flag, as `flag_name` spells it, is in the rows."""
+        return flag in self.whole or flag.startswith(self.starts) or f"-{flag}".endswith(self.ends)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +65,11 @@ class Flags:
     likely: frozenset[str]
     loose: frozenset[str]
     quiet: tuple[str, ...]
-    switches: tuple[str, ...]
+    switches: Spellings
+    valued: Spellings
+    runtime: Spellings
+    formats: frozenset[str]
+    json_names: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +81,8 @@ class Variables:
     suffixes: tuple[str, ...]
     likely: tuple[str, ...]
     names: frozenset[str]
+    flags: tuple[str, ...]
+    runtime: tuple[str, ...]
 
 
 def flag_name(flag: str) -> str:
@@ -78,8 +98,33 @@ def flags_from(fields: strictjson.Fields) -> Flags:
         likely=frozenset(spelled_texts(fields, "likely", flag_name)),
         loose=frozenset(spelled_texts(fields, "loose", flag_name)),
         quiet=tuple(spelled_texts(fields, "quiet", flag_name)),
-        switches=tuple(spelled_texts(fields, "switches", flag_name)),
+        switches=spellings_of(fields, "switches"),
+        valued=spellings_of(fields, "valued"),
+        runtime=spellings_of(fields, "runtime"),
+        formats=frozenset(texts_of(fields, "formats")),
+        json_names=frozenset(spelled_texts(fields, "json_names", str.lower)),
     )
+
+
+def spellings_of(fields: strictjson.Fields, name: str) -> Spellings:
+    """Build rows of flags of which some say how a flag starts or ends.
+
+    Raises:
+        FormatError: ``bad-table``.
+    """
+    rows = spelled_texts(fields, name, _spelled)
+    return Spellings(
+        frozenset(row for row in rows if row[0] != "-" and row[-1] != "-"),
+        tuple(row for row in rows if row[-1] == "-"),
+        tuple(row for row in rows if row[0] == "-"),
+    )
+
+
+def _spelled(row: str) -> str:
+    flag = row.lower().replace("_", "-").strip("-")
+    if not flag or (row[0] == "-") == (row[-1] == "-"):
+        return flag
+    return f"-{flag}" if row[0] == "-" else f"{flag}-"
 
 
 def variables_from(fields: strictjson.Fields) -> Variables:
@@ -90,6 +135,8 @@ def variables_from(fields: strictjson.Fields) -> Variables:
         suffixes=tuple(texts_of(fields, "suffixes")),
         likely=tuple(texts_of(fields, "likely_suffixes")),
         names=frozenset(texts_of(fields, "names")),
+        flags=tuple(texts_of(fields, "flags")),
+        runtime=tuple(texts_of(fields, "runtime")),
     )
 
 
@@ -98,6 +145,7 @@ def accelerators_from(top: strictjson.Fields) -> Accelerators:
     mounts = texts_of(top, "accelerator_mounts")
     return Accelerators(
         resources=tuple(texts_of(top, "accelerators")),
+        harmless=tuple(texts_of(top, "harmless_resources")),
         runtimes=tuple(texts_of(top, "accelerator_runtimes")),
         devices=tuple(texts_of(top, "accelerator_devices")),
         mounts=tuple(mounts),

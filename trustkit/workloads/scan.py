@@ -19,6 +19,7 @@ from typing import NamedTuple, TypeVar
 from trustkit.errors import LimitError
 from trustkit.strictjson import Object, Value
 from trustkit.workloads.around import NEAR, RUNS, Around, Name
+from trustkit.workloads.pairs import PAIR, Lists
 from trustkit.workloads.places import Place
 from trustkit.workloads.roles import Holds
 from trustkit.workloads.table import Table
@@ -28,8 +29,6 @@ T = TypeVar("T")
 
 _OFTEN = 256
 """Members and entries between two looks at the clock."""
-_PAIR = 2
-"""Members of an ordinary variable: its name and its value."""
 
 
 class Member(NamedTuple):
@@ -62,6 +61,7 @@ class Scan:
     Attributes:
         table: What members are called.
         check: Asked again and again; raises once the time is over.
+        lists: The lists of variables of the object.
         pods: What holds containers or volumes.
         alone: Containers of their own, with the names of their words and of their variables.
         members: Texts that may name a model by their member's name.
@@ -70,6 +70,7 @@ class Scan:
 
     table: Table
     check: Callable[[], None]
+    lists: Lists
     pods: list[tuple[Place, Object]] = field(default_factory=list)
     alone: list[tuple[Place, Object, tuple[str, ...], tuple[str, ...]]] = field(default_factory=list)
     members: list[Member] = field(default_factory=list)
@@ -88,14 +89,12 @@ class Scan:
         elif isinstance(value, dict):
             self._object(value, place, around, depth)
 
-    def _enter(self, size: int, depth: int) -> None:
-        """Count what is entered; look at the clock now and then."""
+    def _pause(self, depth: int) -> None:
+        """Look at the clock, and at the depth."""
         if depth > MAX_DEPTH:
             raise LimitError("too-deep", f"the object nests deeper than {MAX_DEPTH} levels", limit=MAX_DEPTH)
-        self._left -= size + 1
-        if self._left < 0:
-            self._left = _OFTEN
-            self.check()
+        self._left = _OFTEN
+        self.check()
 
     def _often(self, items: Iterable[T]) -> Iterator[T]:
         for number, item in enumerate(items):
@@ -104,7 +103,9 @@ class Scan:
             yield item
 
     def _list(self, value: list[Value], place: Place, around: Around, depth: int) -> None:
-        self._enter(len(value), depth)
+        self._left -= len(value) + 1
+        if self._left < 0 or depth > MAX_DEPTH:
+            self._pause(depth)
         if around.role.lists == "environment":
             self._environment(value, place, around, depth)
             return
@@ -113,7 +114,7 @@ class Scan:
         for number, item in enumerate(self._often(value) if len(value) > _OFTEN else value):
             if isinstance(item, str):
                 if ":/" in item:
-                    self.texts.append(Text(place, number, item, around.how, around.quiet))
+                    self._text(place, number, item, around)
                 if named:
                     self.members.append(Member(place, number, item, holds, near=True, owner={}))
             elif isinstance(item, dict):
@@ -123,95 +124,96 @@ class Scan:
 
     def _environment(self, value: list[Value], place: Place, around: Around, depth: int) -> None:
         """Most of most objects are variables, whose names are no members: a shorter way through them."""
+        pairs = self.lists.pairs_of(value)
+        if pairs is not None and ":/" not in pairs.text:
+            return
         for number, entry in enumerate(self._often(value) if len(value) > _OFTEN else value):
             if isinstance(entry, dict):
                 text = entry.get("value")
-                if isinstance(text, str) and len(entry) == _PAIR and ":/" not in text:
+                if isinstance(text, str) and len(entry) == PAIR and ":/" not in text:
                     name = entry.get("name")
                     if isinstance(name, str) and ":/" not in name:
                         continue
                 self._variable(entry, (place, number), around, depth)
             elif isinstance(entry, str):
                 if ":/" in entry:
-                    self.texts.append(Text(place, number, entry, around.how, around.quiet))
+                    self._text(place, number, entry, around)
             elif isinstance(entry, list):
                 self._list(entry, (place, number), self._nowhere, depth + 1)
 
     def _variable(self, entry: Object, place: Place, around: Around, depth: int) -> None:
-        self._enter(len(entry), depth)
+        self._left -= len(entry) + 1
+        if self._left < 0 or depth > MAX_DEPTH:
+            self._pause(depth)
         for key, item in self._often(entry.items()) if len(entry) > _OFTEN else entry.items():
             if ":/" in key:
-                self.texts.append(Text(place, key, key, around.how, around.quiet))
+                self._text(place, key, key, around)
             if isinstance(item, str):
                 if ":/" in item:
-                    self.texts.append(Text(place, key, item, around.how, around.quiet))
+                    self._text(place, key, item, around)
             elif item:
                 self.walk(item, (place, key), around, depth + 2)
 
-    def _object(self, value: Object, place: Place, around: Around, depth: int) -> None:
-        self._enter(len(value), depth)
-        names = around.names
+    def _object(self, value: Object, place: Place, around: Around, depth: int) -> None:  # noqa: C901 - hot
+        """Nearly all of the time is spent here: what this loop called would be called for every member."""
+        self._left -= len(value) + 1
+        if self._left < 0 or depth > MAX_DEPTH:
+            self._pause(depth)
+        dull, blank, known, nowhere = around.dull, around.blank, around.below, self._nowhere
         shaped = False
         for key, item in self._often(value.items()) if len(value) > _OFTEN else value.items():
-            name = names.get(key) or around.name(key, self.table)
-            if name.dull and isinstance(item, str):
-                if ":/" in item:
-                    self.texts.append(Text(place, key, item, around.how, around.quiet))
-                continue
-            shaped = shaped or name.shapes
-            if name.address:
-                self.texts.append(Text(place, key, key, around.how, around.quiet))
+            if key not in dull:
+                name = around.names.get(key) or around.name(key, self.table)
+                shaped = shaped or name.shapes
+                if name.speaks:
+                    self._said(key, name, value, (place, around))
+                if name.ignored:
+                    continue
             if isinstance(item, str):
-                self._text(key, name, value, (place, around))
-            elif item and not name.ignored:
-                known = around.below.get(key)
-                below = self._nowhere if name.nowhere else known or around.under(key, name.role)
-                if isinstance(item, dict):
-                    self._object(item, (place, key), below, depth + 1)
-                elif isinstance(item, list):
-                    self._list(item, (place, key), below, depth + 1)
+                if ":/" in item:
+                    self._text(place, key, item, around)
+            elif item and isinstance(item, dict):
+                below = nowhere if key in blank else known.get(key) or around.under(key, self.table, nowhere)
+                self._object(item, (place, key), below, depth + 1)
+            elif item and isinstance(item, list):
+                below = nowhere if key in blank else known.get(key) or around.under(key, self.table, nowhere)
+                self._list(item, (place, key), below, depth + 1)
         if shaped:
             self._shape(value, place, around)
 
+    def _text(self, place: Place, key: str | int, text: str, around: Around) -> None:
+        if self.table.may_be_anywhere(text):
+            self.texts.append(Text(place, key, text, around.how, around.quiet))
+
     def _shape(self, value: Object, place: Place, around: Around) -> None:
         """Say whether an object is a pod, or a container of its own, by the lists it holds."""
-        lists = [
-            (key, name.role)
-            for key, item in value.items()
-            if item and isinstance(item, list)
-            for name in (around.names.get(key) or around.name(key, self.table),)
-            if name.role.lists and not name.ignored
-        ]
-        if not lists and around.held:
-            return
         words: list[str] = []
         environment: list[str] = []
         pod = False
-        for key, role in lists:
-            items = value[key]
-            first = items[0] if isinstance(items, list) else None
-            if role.lists in {"containers", "volumes"}:
-                pod = pod or _is_of_a_pod(items, role.lists, self.table)
-            elif role.lists == "words" and isinstance(first, str):
+        for key, items in value.items():
+            name = around.names.get(key) if items and isinstance(items, list) else None
+            if name is None or name.ignored or not isinstance(items, list):
+                continue
+            if name.role.lists in {"containers", "volumes"}:
+                pod = pod or _is_of_a_pod(items, name.role.lists, self.table)
+            elif name.role.lists == "words" and isinstance(items[0], str):
                 words.append(key)
-            elif role.lists == "environment" and isinstance(first, dict):
+            elif name.role.lists == "environment" and isinstance(items[0], dict):
                 environment.append(key)
         if pod:
             self.pods.append((place, value))
-        runs = not pod and _is_container(value, self.table)
-        if (words or environment or runs) and not around.held:
+        if around.held:
+            return
+        if words or environment or (not pod and _is_container(value, self.table)):
             self.alone.append((place, value, tuple(words), tuple(environment)))
 
-    def _text(self, key: str, name: Name, owner: Object, here: tuple[Place, Around]) -> None:
+    def _said(self, key: str, name: Name, owner: Object, here: tuple[Place, Around]) -> None:
+        """Keep the name of a member that holds an address, and a text that may name a model by its name."""
         place, around = here
-        text, holds = str(owner[key]), name.holds
-        if name.ignored:
-            return
-        if ":/" in text:
-            self.texts.append(Text(place, key, text, around.how, around.quiet))
-        if not holds:
-            return
-        if around.how == "annotation" and key not in self.table.members.annotations:
+        if name.address:
+            self._text(place, key, key, around)
+        text, holds = owner[key], name.holds
+        if name.ignored or not holds or not isinstance(text, str):
             return
         if holds == "value":
             if around.role.lists != "environment":
@@ -223,7 +225,8 @@ class Scan:
             holds == "place" and not around.hint
         )
         if not far:
-            self.members.append(Member(place, key, text, holds, near=around.hint >= NEAR, owner=owner))
+            near = around.hint >= NEAR
+            self.members.append(Member(place, key, text, holds, near, owner))
 
     def _pair(self, text: str, owner: Object, place: Place) -> None:
         """``{name: pretrained_model, value: org/name}``: a parameter of some kind's own."""

@@ -49,24 +49,46 @@ class Schemes:
         """What stands before the first mark of each prefix that is a model anywhere."""
         return tuple({prefix[: prefix.index(":/")] for prefix, _ in self.anywhere})
 
+    @functools.cached_property
+    def _tails(self) -> tuple[int, frozenset[str]]:
+        """The last letters of each of those, as many as the shortest has."""
+        width = min(map(len, self._heads))
+        return width, frozenset(head[-width:] for head in self._heads)
+
     def may_be_anywhere(self, text: str) -> bool:
         """Say whether `anywhere_pattern` may find something: a quick look, as most texts hold one address."""
-        if text.count(":/") > _FEW or not text.isascii():
+        first, last = text.find(":/"), text.rfind(":/")
+        if first < 0:
+            return False
+        if not text.isascii():
             return True  # letters beyond ASCII may equal others in another case
-        parts = text[: text.rfind(":/")].lower().split(":/") if ":/" in text else []
-        return any(part.endswith(self._heads) for part in parts)
+        if first == last:
+            width, tails = self._tails
+            ends = text[max(0, first - width) : first].lower() in tails
+            return ends and text[:first].lower().endswith(self._heads)
+        if text.count(":/") > _FEW:
+            return True
+        return any(part.endswith(self._heads) for part in text[:last].lower().split(":/"))
 
     def scheme_of(self, text: str) -> str | None:
         """Return the scheme a text starts with, or None."""
         start = text[:MAX_PREFIX].lower()
-        for prefix, scheme in self._by_head.get(_head(start), ()):
+        rows = self._by_head.get(_head(start))
+        if rows is None:
+            return None
+        for prefix, scheme in rows:
             if start.startswith(prefix):
                 return scheme
         return None
 
     def is_bare(self, text: str) -> bool:
         """Say whether a text is a prefix and nothing behind it, as lists of what is supported hold it."""
-        return text.lower() in self._schemes
+        return text.lower() in self._bare
+
+    @functools.cached_property
+    def _bare(self) -> frozenset[str]:
+        """The prefixes that are a scheme, or a host of the web, and no more: others name something."""
+        return frozenset(prefix for prefix in self._schemes if _is_bare(prefix))
 
     @functools.cached_property
     def _schemes(self) -> dict[str, str]:
@@ -81,6 +103,15 @@ class Schemes:
         return found
 
 
+def _is_bare(prefix: str) -> bool:
+    stem = prefix.rstrip("/")
+    scheme, mark, host = stem.partition("://")
+    if mark:
+        return scheme in {"http", "https"} and "/" not in host and prefix.endswith("/")
+    return "/" not in stem and stem.endswith((":", "@"))
+
+
 def _head(text: str) -> str:
     """Return what stands before the first colon or ``@``, one of which is in every prefix."""
-    return text.partition(":")[0].partition("@")[0]
+    head = text.partition(":")[0]
+    return head.partition("@")[0] if "@" in head else head

@@ -20,6 +20,7 @@ _OPENS = frozenset(("if", "while", "until", "for", "select", "case", "{", "copro
 _CLOSES = frozenset(("fi", "done", "esac", "}"))
 _RESERVED = _PREFIXES | _OPENS | _CLOSES | {"function"}
 _REDIRECTION = re.compile(r"&>>?|<<<|<<-?|[<>]&|<>|>>|>\||[<>]")
+_DOCUMENTS = frozenset(("<<", "<<-"))
 _SEPARATOR = re.compile(r"&&|\|\||;;|\|&|[;&|\n]")
 _ARRAY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\+?=")
 _EMPTY = re.compile(r"\([ \t]*\)")
@@ -34,6 +35,8 @@ class Command:
 
     words: tuple[ShellWord, ...]
     certain: bool
+    document: bool = False
+    """Whether its input is a here-document."""
 
 
 @dataclass(slots=True)
@@ -57,20 +60,36 @@ def script_index(words: list[str]) -> int | None:
     """Return the position of the script in ``sh -c SCRIPT``, or None."""
     for index, word in enumerate(words[:-1]):
         if word.rsplit("/", 1)[-1] in SHELLS:
-            return _after_options(words, index + 1)
+            letters, at = _after_options(words, index + 1)
+            return at if "c" in letters and at < len(words) else None
     return None
 
 
-def _after_options(words: list[str], at: int) -> int | None:
-    """Position of the first word that is no option, if ``-c`` is among the options."""
-    asked = False
+def script_of_shell(words: list[str], at: int) -> int | None:
+    """Return where a shell finds its script: the position of a file's name, or past the end for its input.
+
+    Args:
+        words: Of the command.
+        at: Position of the first word behind the shell.
+
+    Returns:
+        None if the script is a word itself, behind ``-c``.
+    """
+    letters, at = _after_options(words, at)
+    if "c" in letters:
+        return None
+    return len(words) if "s" in letters else at
+
+
+def _after_options(words: list[str], at: int) -> tuple[str, int]:
+    """The letters of a shell's options, and the position of the first word that is none."""
+    letters = ""
     while at < len(words) and words[at].startswith(("-", "+")) and words[at] not in {"-", "--"}:
         option = words[at]
-        asked = asked or ("c" in option and not option.startswith("--"))
+        letters += "" if option.startswith("--") else option[1:]
         valued = option in {"--rcfile", "--init-file"} or (option[1:2] != "-" and option[-1] in "oO")
         at += 2 if valued else 1
-    at += at < len(words) and words[at] in {"-", "--"}
-    return at if asked and at < len(words) else None
+    return letters, at + (at < len(words) and words[at] in {"-", "--"})
 
 
 def parse(text: str) -> Script:
@@ -85,6 +104,8 @@ class _Scanner:
         self._command: list[ShellWord] = []
         self._targets: list[Command] = []
         self._redirection = ""
+        self._document = False
+        """Whether a here-document is the input of the command that is open."""
         self._expected: list[tuple[str, bool]] = []
         """Here-documents that start after this line: their last line, and whether tabs before it count."""
         self._open = 0
@@ -148,10 +169,13 @@ class _Scanner:
         if words.text.startswith("(", words.at + 1) and operator in {"<", ">"}:
             words.add(words.substitution(2))  # a process, as a file
             return
-        if words.pieces is not None and plain(tuple(words.pieces)).isdigit():
+        numbered = words.pieces is not None and plain(tuple(words.pieces)).isdigit()
+        if numbered:
             words.pieces = None  # the number of a file
         self._end_word()
         words.at += len(operator)
+        if operator.startswith("<") and not numbered:
+            self._document = operator in _DOCUMENTS
         self._redirection = operator
 
     def _end_word(self) -> None:
@@ -160,7 +184,7 @@ class _Scanner:
         if word is None:
             return
         operator, self._redirection = self._redirection, ""
-        if operator in {"<<", "<<-"}:
+        if operator in _DOCUMENTS:
             self._expected.append(("".join(piece.text for piece in word), operator == "<<-"))
         elif operator:
             self._targets.append(Command(((Piece("text", operator),), tuple(word)), certain=False))
@@ -176,12 +200,13 @@ class _Scanner:
             alone = separator not in {"|", "|&", "&"} and not self._chained
             certain = alone and not (self._open or self._parens or self._cases or self._targets)
             if self._command:
-                self._script.commands.append(Command(tuple(self._command), certain=certain))
+                command = Command(tuple(self._command), certain=certain, document=self._document)
+                self._script.commands.append(command)
             self._chained = separator in {"&&", "||", "|", "|&"}
         elif separator in {"&&", "||", "|", "|&"}:
             self._chained = True
         self._script.commands += self._targets
-        self._command, self._targets = [], []
+        self._command, self._targets, self._document = [], [], False
         if separator == "\n" and self._expected:
             self._documents()
 

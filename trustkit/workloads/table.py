@@ -119,9 +119,25 @@ class Table(Schemes):
         """Every flag whose value can name a model."""
         return self.value_flags | self.pair_flags | self.json_flags
 
-    def is_switch(self, flag: str) -> bool:
-        """Say whether a flag of a server takes no value; a row that ends in a dash is how some start."""
-        return any(flag == row or (row.endswith("-") and flag.startswith(row)) for row in self.flags.switches)
+    @functools.cached_property
+    def known_flags(self) -> frozenset[str]:
+        """Every flag of a server that takes a value, and of which it is known what that value is."""
+        rows = self.flags
+        return rows.valued.whole | rows.names | rows.likely | rows.config | self.model_flags
+
+    @functools.cached_property
+    def flag_endings(self) -> tuple[str, ...]:
+        """The endings of variables that name a model, as flags are spelled."""
+        rows = self.variables
+        return tuple(end.lower().replace("_", "-") for end in rows.suffixes + rows.likely)
+
+    def takes_value(self, flag: str) -> bool | None:
+        """Say whether a flag of a server takes the word after it; None if nobody knows."""
+        if flag in self.known_flags:
+            return True
+        if flag in self.flags.switches:
+            return False
+        return True if flag in self.flags.valued else None
 
     @functools.cached_property
     def commands_by_program(self) -> dict[str, tuple[Command, ...]]:
@@ -130,12 +146,10 @@ class Table(Schemes):
         return {name: tuple(row for row in self.commands if row.words[0] == name) for name in programs}
 
     @functools.cached_property
-    def code_pattern(self) -> re.Pattern[str]:
-        """Finds a call that loads a model, and the first text argument of it."""
+    def call_pattern(self) -> re.Pattern[str]:
+        """Finds the beginning of a call that loads a model."""
         calls = "|".join(re.escape(call) for call in self.code_calls)
-        return re.compile(
-            rf"\b(?:{calls})\(\s{{0,8}}(?:[a-z_]{{1,40}}\s{{0,8}}=\s{{0,8}})?[\"']([^\"']{{1,512}})[\"']"
-        )
+        return re.compile(rf"\b(?:{calls})\(")
 
     @functools.cached_property
     def telling_variables(self) -> tuple[frozenset[str], tuple[str, ...]]:
@@ -169,7 +183,9 @@ def default_document() -> strictjson.Object:
     import yaml
 
     raw = resources.files("trustkit.workloads").joinpath("table.v1.yaml").read_bytes()
-    return cast("strictjson.Object", yaml.safe_load(raw))
+    # The fast one, where there is one: the other takes longer than all else that a program does to start.
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return cast("strictjson.Object", yaml.load(raw, Loader=loader))  # noqa: S506 - both are SafeLoaders
 
 
 def table_from(document: strictjson.Value) -> Table:

@@ -21,8 +21,6 @@ def read_texts(texts: list[Text], notes: Notes, *, quiet: bool = False) -> None:
         quiet: Whether no address but ours brings a model in.
     """
     for text in texts:
-        if not notes.table.may_be_anywhere(text.text):
-            continue
         for match in notes.find(notes.table.anywhere_pattern, text.text):
             found = from_scheme(match[0].rstrip(".:"), notes.table)
             if ((text.quiet or quiet) and found.scheme != "trust") or notes.table.is_bare(found.reference):

@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
 from trustkit.strictjson import Object, Value
 from trustkit.workloads.notes import Notes
+from trustkit.workloads.pairs import PAIR, Pairs
 from trustkit.workloads.places import spot
 from trustkit.workloads.values import MAX_STRING
 
 _OFTEN = 256
 """Variables between two looks at the clock."""
-_PAIR = 2
-"""Members of an ordinary variable: its name and its value."""
 LETTERS = 256
 """Characters of expanded text that count as one word: a short word may name a long variable many times."""
 _TAME_FIELDS = re.compile(
@@ -29,13 +27,10 @@ _CODE_VARIABLES = frozenset(("BASH_ENV", "SHELLOPTS", "BASHOPTS"))
 _CODE_PREFIX = "BASH_FUNC_"
 
 
-@dataclass(slots=True)
 class Variables:
     """What a container's own ``env`` defines.
 
     Attributes:
-        known: Literal values by name, already expanded.
-        places: Where each name is defined, counted through all lists; `place_of` spells it.
         lists: Where each list stands, with the number of its first entry.
         telling: Those whose name or value may say something of models or devices, or hold options of a
             program; not all of them where a name is defined twice, see `read`.
@@ -44,17 +39,58 @@ class Variables:
         partial: Those of them of which only a part lies elsewhere, with that part as it is written.
         tame: Those of them that can be no flag and no more than one word, such as the pod's address.
         open_ended: Whether ``envFrom`` may define or change any name.
+        waiting: A list of which nothing says anything, until somebody asks for its names.
     """
 
-    known: dict[str, str] = field(default_factory=dict)
-    places: dict[str, int] = field(default_factory=dict)
-    lists: list[tuple[int, str]] = field(default_factory=list)
-    telling: list[str] = field(default_factory=list)
-    again: bool = False
-    indirect: dict[str, str] = field(default_factory=dict)
-    partial: dict[str, str] = field(default_factory=dict)
-    tame: set[str] = field(default_factory=set)
-    open_ended: bool = False
+    __slots__ = (
+        "_known",
+        "_places",
+        "again",
+        "indirect",
+        "lists",
+        "open_ended",
+        "partial",
+        "tame",
+        "telling",
+        "waiting",
+    )
+
+    def __init__(
+        self,
+        known: dict[str, str] | None = None,
+        places: dict[str, int] | None = None,
+        *,
+        open_ended: bool = False,
+    ) -> None:
+        self._known: dict[str, str] = known or {}
+        self._places: dict[str, int] = places or {}
+        self.lists: list[tuple[int, str]] = []
+        self.telling: list[str] = []
+        self.again = False
+        self.indirect: dict[str, str] = {}
+        self.partial: dict[str, str] = {}
+        self.tame: set[str] = set()
+        self.open_ended = open_ended
+        self.waiting: Pairs | None = None
+
+    @property
+    def known(self) -> dict[str, str]:
+        """Literal values by name, already expanded."""
+        self._fill()
+        return self._known
+
+    @property
+    def places(self) -> dict[str, int]:
+        """Where each name is defined, counted through all lists; `place_of` spells it."""
+        self._fill()
+        return self._places
+
+    def _fill(self) -> None:
+        if self.waiting is not None:
+            names, values, _ = self.waiting
+            self.waiting = None
+            self._known.update(zip(names, values, strict=True))
+            self._places.update(zip(names, range(len(names)), strict=True))
 
     @property
     def read(self) -> Iterable[str]:
@@ -121,9 +157,31 @@ def variables_of(
         if isinstance(entries, list):
             notes.spend(len(entries))
             found.lists.append((first, spot(path, member)))
-            _define_all(entries, first, found, notes)
+            pairs = notes.lists.pairs_of(entries) if first == 0 else None
+            if pairs is not None and _is_dull(pairs, notes):
+                found.waiting = pairs
+            else:
+                _define_all(entries, first, found, notes)
             first += len(entries)
     return found
+
+
+def _is_dull(pairs: Pairs, notes: Notes) -> bool:
+    """Say whether a list holds only short texts, and no text and no name that may say something."""
+    text = pairs.text
+    if "$" in text or "." in text or ":" in text or "--" in text:
+        return False
+    if len(text) >= LETTERS and max(map(len, pairs.values)) >= LETTERS:
+        return False
+    names = tuple(pairs.names)
+    if names in notes.lists.dull:
+        return True
+    telling, _ = notes.table.telling_variables
+    width, tails = notes.table.telling_tails
+    if not (telling.isdisjoint(names) and tails.isdisjoint([name[width:] for name in names])):
+        return False
+    notes.lists.dull.add(names)
+    return True
 
 
 def _define_all(entries: list[Value], first: int, found: Variables, notes: Notes) -> None:
@@ -144,7 +202,7 @@ def _define_all(entries: list[Value], first: int, found: Variables, notes: Notes
             or len(value) >= LETTERS
             or "$" in value
             or name in places
-            or (len(entry) > _PAIR)
+            or (len(entry) > PAIR)
         ):
             _define(entry, number, found, notes)
             continue

@@ -25,7 +25,6 @@ from trustkit.attest.dsse import PAYLOAD_TYPE, Envelope, Signature, pae
 from trustkit.attest.predicates.model_signature import statement_of
 from trustkit.attest.statement import statement_to_bytes
 from trustkit.deciding.decision import ADMISSION, Decision, Violation, decide
-from trustkit.deciding.wasm import WasmEngine, packaged_bundle
 from trustkit.digest import digest_of
 from trustkit.errors import UnavailableError, VerificationError
 from trustkit.signing.key import generate_key, load_signer
@@ -331,17 +330,21 @@ class Webhook:
         return f"trust://{self.store}/{model.path}@{model.manifest_digest}"
 
 
+@pytest.fixture(autouse=True)
+def _few_engines(few_engines):
+    """Every webhook that is composed in this process has the rules of this version."""
+
+
 @pytest.fixture
 def webhook(estate, estates, store):
     return Webhook(estate, estates, store)
 
 
 @pytest.fixture(scope="session")
-def compiled():
+def compiled(compiled_rules):
     """The rules of this version, as the webhook asks them."""
-    engine = WasmEngine.load(packaged_bundle())
-    yield lambda facts: decide(engine, ADMISSION, facts)
-    engine.close()
+    _, kept = compiled_rules
+    return lambda facts: decide(kept(instances=4), ADMISSION, facts)
 
 
 @pytest.fixture

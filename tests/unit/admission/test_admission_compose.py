@@ -87,6 +87,10 @@ def store_of_another_domain(webhook):
     return {"stores": [{"host": webhook.store, "spiffe_id": "spiffe://other.test/store"}]}
 
 
+def broker_of_another_domain(webhook):
+    return {"sidecar": {**webhook.document()["sidecar"], "broker_id": "spiffe://other.test/broker"}}
+
+
 def svid_that_has_expired(webhook):
     folder = webhook.estate.fresh("svid")
     then = time.time() - 7200
@@ -116,7 +120,8 @@ WRONG = [
     (lambda w: {"trust_bundle": "nowhere"}, "no-such-file"),
     (bundle_that_is_none, "bad-svid"),
     (bundle_of_another_domain, "bad-svid"),
-    (store_of_another_domain, "bad-config"),
+    (store_of_another_domain, "foreign-trust-domain"),
+    (broker_of_another_domain, "foreign-trust-domain"),
     (record_that_is_none, "bad-record"),
     (lambda w: {"record": "nowhere/record"}, "record-failed"),
 ]
@@ -222,6 +227,20 @@ def test_a_spoiled_model_is_denied(webhook, tools, estate, spoiled, spoil, code)
     judge = composed(webhook, document_max_bytes=1 << 20).judge
     verdict = judged(judge, tools, tools.pod("--model", webhook.reference(spoiled)))
     assert (verdict.allowed, codes(verdict), verdict.patch) == (False, [code], ())
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [(no_signature, "the model carries no signature of its author"), (no_file_at_all, "nothing lies there")],
+)
+def test_a_path_that_leads_to_nothing_is_told_from_a_model_that_nobody_signed(
+    webhook, tools, estate, spoiled, spoil, said
+):
+    spoil(estate, spoiled)
+    verdict = judged(composed(webhook).judge, tools, tools.pod("--model", webhook.reference(spoiled)))
+    [violation] = verdict.violations
+    assert said in violation.message
+    assert violation.remedy.startswith("check path and version")
 
 
 def test_a_model_of_other_people_is_denied(webhook, judge, tools, estate):

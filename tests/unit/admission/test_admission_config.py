@@ -82,6 +82,10 @@ def test_file_then_environment_then_flags():
     assert loaded(document, environ).listen == "127.0.0.1:2"
     assert loaded(document, environ, ["serve", "--listen", "127.0.0.1:3"]).listen == "127.0.0.1:3"
     assert loaded(document, environ, ["serve", "--health-listen", "[::1]:0"]).health_listen == "[::1]:0"
+    with pytest.raises(UsageError, match="TRUSTKIT_ADMISSION_LISTEN must be HOST:PORT"):
+        loaded(document, {"TRUSTKIT_ADMISSION_LISTEN": "nowhere"})
+    with pytest.raises(UsageError, match="--health-listen must be HOST:PORT"):
+        loaded(document, environ, ["serve", "--health-listen", "nowhere"])
 
 
 def test_no_variable_weakens_anything():

@@ -210,6 +210,7 @@ def test_denied(world, tools, make, code, hook):
     assert code in codes(verdict)
     assert verdict.patch == ()
     assert all(violation.remedy for violation in verdict.violations)
+    assert not any(violation.remedy in violation.message for violation in verdict.violations), "said twice"
     assert world.recorded[-1][1] is verdict
 
 
@@ -243,7 +244,7 @@ def test_of_a_long_reference_both_ends_are_named_and_the_reason_after_them(world
     verdict = world.ask(tools.pod("--model", f"{start}{'m/' * 700}end{digest}"))
     [message] = [violation.message for violation in verdict.violations if violation.code == "unsigned"]
     assert start in message
-    assert f"/m/end{digest}: the model carries no signature" in message
+    assert f"/m/end{digest}: nothing lies there in the store, neither a descriptor nor a sig" in message
     assert len(message) < 600
 
 

@@ -61,7 +61,7 @@ crossed_tls = (crossed, 2, "bad-tls")
 WRONG = [
     (lambda w: {"verify": False}, 2, "bad-config"),
     (lambda w: {"policy": "nowhere"}, 2, "no-such-file"),
-    (lambda w: {"policy": str(w.folder)}, 3, "special-file"),
+    (lambda w: {"policy": str(w.folder)}, 2, "special-file"),
     (lambda w: {"record": "nowhere/record"}, 5, "record-failed"),
     (lambda w: {"tls": {"certificate": "tls/svid.pem", "private_key": "tls/svid_key.pem"}}, 2, "bad-config"),
     (lambda w: {"tls": {**w.document()["tls"], "certificate": "nowhere"}}, 2, "bad-tls"),
@@ -78,6 +78,39 @@ def test_a_bad_configuration_is_one_line_and_its_exit(webhook, make, status, cod
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith("trustkit-admission: ")
     assert done.stderr.endswith(f"[{code}]\n")
+
+
+@pytest.mark.parametrize(("make", "status", "code"), WRONG)
+def test_what_rests_on_no_svid_is_checked_without_one(webhook, make, status, code):
+    config = webhook.config(svid_directory="nowhere", **make(webhook))
+    done = webhook.run("check-config", "--config", config, "--without-svid")
+    assert (done.returncode, done.stdout) == (status, "")
+    assert done.stderr.endswith(f"[{code}]\n")
+    if code == "bad-config":
+        assert repr(str(config)) in done.stderr
+
+
+@pytest.mark.parametrize("own_bundle", [False, True])
+def test_check_config_away_from_its_pod_says_what_is_missing_and_what_it_left_out(webhook, own_bundle):
+    nowhere = webhook.folder / "nowhere"
+    more = {"trust_bundle": "tls/bundle.pem"} if own_bundle else {}
+    config = webhook.config(svid_directory=str(nowhere), **more)
+    done = webhook.run("check-config", "--config", config)
+    assert (done.returncode, done.stdout) == (2, "")
+    missing = str(nowhere / "svid.pem")
+    assert f"there is no SVID at {missing!r}; it is only there where the program runs; " in done.stderr
+    assert "--without-svid checks all else [no-such-file]\n" in done.stderr
+    done = webhook.run("check-config", "--config", config, "--without-svid", "--json")
+    document = json.loads(done.stdout)
+    assert (done.returncode, document["ok"]) == (0, True)
+    assert document["message"].startswith("the configuration is valid as far as was checked; NOT checked: ")
+    assert document["evidence"]["unchecked"] == [
+        f"the SVID in {str(nowhere)!r}",
+        "whose the trust bundle is" if own_bundle else "the trust bundle in it",
+        "whether stores and sidecar.broker_id are of its trust domain",
+    ]
+    assert ("trust_bundle_digest" in document["evidence"]) is own_bundle
+    assert not webhook.record.exists()
 
 
 @pytest.mark.parametrize(("make", "status", "code"), [WRONG[1], crossed_tls, WRONG[3]])
@@ -295,9 +328,11 @@ def test_a_cap_that_an_object_exceeds_keeps_its_class(webhook, tools):
 @pytest.mark.parametrize(
     ("body", "status", "code"),
     [
-        (b"", 3, "bad-json"),
+        (b"", 3, "bad-review"),
         (b"{}", 3, "bad-review"),
-        (b'{"a":1,"a":2}', 3, "duplicate-key"),
+        (b'{"kind":"AdmissionReview"', 3, "bad-json"),
+        (b'{"kind":"AdmissionReview","a":1,"a":2}', 3, "duplicate-key"),
+        (b'{"a":1,"a":2}', 3, "bad-manifest"),  # of a manifest, since it is no review
         (b"[" * 100_000, 4, "too-deep"),
         (b" " * 7_000_000, 4, "too-large"),
         (None, 2, "no-such-file"),

@@ -64,6 +64,32 @@ def test_a_set_that_is_not_whole_makes_none(webhook, member, content):
         assert caught.value.code == "bad-tls"
 
 
+@pytest.mark.parametrize(
+    ("member", "content", "why"),
+    [
+        ("certificate", None, "there is no file at"),
+        ("private_key", None, "there is no file at"),
+        ("client_ca", None, "there is no file at"),
+        ("certificate", b"nothing", "there is no PEM certificate in it"),
+        ("private_key", b"nothing", "there is no PEM private key in it"),
+        ("client_ca", b"nothing", "there is no PEM certificate in it"),
+        ("private_key", b"-----BEGIN ENCRYPTED PRIVATE KEY-----", "it is encrypted, and nobody is asked"),
+        ("private_key", b"-----BEGIN PRIVATE KEY-----", "cannot be used: with the certificate"),
+        ("client_ca", b"-----BEGIN CERTIFICATE-----", "cannot be used: "),
+    ],
+)
+def test_what_makes_none_is_named(webhook, member, content, why):
+    other = webhook.folder / "tls" / "other.pem"
+    if content is not None:
+        other.write_bytes(content + b"\n")
+    with pytest.raises(UsageError) as caught:
+        tls_context(config_of(webhook, **{member: "other.pem"}))
+    assert caught.value.message.startswith(f"tls.{member} {str(other)!r} cannot be used: ")
+    assert why in caught.value.message
+    assert "_ssl.c" not in caught.value.message
+    assert caught.value.evidence == {"field": f"tls.{member}", "file": str(other)}
+
+
 def test_new_connections_get_the_new_certificate_and_old_files_are_left(webhook):
     alarms = []
     renewed = RenewedContext(config_of(webhook), alarms.append)

@@ -164,7 +164,9 @@ def test_without_dask_the_extra_is_named(monkeypatch, refused):
     monkeypatch.setitem(sys.modules, "distributed", None)
     with refused(UsageError, "extra-needed") as caught, joined("tcp://127.0.0.1:1"):
         pass
-    assert caught.value.message == "--cluster needs distributed; install model-trustkit[dask]"
+    assert caught.value.message == (
+        "--cluster needs distributed; install it from the source of trustkit: pip install '.[dask]'"
+    )
 
 
 class Certified:

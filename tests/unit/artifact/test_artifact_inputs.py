@@ -6,7 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from trustkit.artifact.inputs import decoded, inside, is_file, is_folder, read_input, same_file, status_of
+from trustkit.artifact.inputs import (
+    decoded,
+    inside,
+    is_file,
+    is_folder,
+    of_file,
+    read_input,
+    same_file,
+    status_of,
+)
 from trustkit.errors import FormatError, LimitError, UnavailableError, UsageError
 
 
@@ -58,7 +67,7 @@ def test_what_is_no_regular_file(tmp_path, refused, descriptors):
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / "socket"))
         for path in (tmp_path / "fifo", tmp_path / "socket", tmp_path, Path("/dev/zero"), Path("/dev/null")):
-            with refused(FormatError, "special-file"):
+            with refused(UsageError, "special-file"):
                 read(path)
     assert descriptors() == before
 
@@ -145,3 +154,23 @@ def test_inside_the_current_folder(tmp_path, monkeypatch):
 def test_names_are_utf_8_or_visibly_not():
     assert decoded(os.fsdecode("é".encode())) == "é"
     assert decoded(os.fsdecode(b"\xff")) == "\udcff"
+
+
+def test_a_refusal_begins_with_the_file_that_it_is_about():
+    with pytest.raises(FormatError) as caught, of_file(Path("a.yaml")):
+        raise FormatError("bad-table", "a row is there already", row="x")
+    assert (caught.value.code, caught.value.message) == ("bad-table", "'a.yaml': a row is there already")
+    assert caught.value.evidence == {"file": "a.yaml", "row": "x"}
+
+
+def test_a_refusal_that_names_the_file_or_is_about_something_else_stays_as_it_is():
+    for error in (
+        UsageError("no-such-file", "there is no table at 'a.yaml'"),
+        UsageError("bad-key", "no key"),
+    ):
+        with (
+            pytest.raises(UsageError) as caught,
+            of_file(Path("a.yaml"), codes=("bad-table", "no-such-file")),
+        ):
+            raise error
+        assert caught.value is error

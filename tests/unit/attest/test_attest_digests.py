@@ -23,7 +23,7 @@ CAP = 1 << 24
 def of(*files, predicate=None, **annotations):
     """Make a statement about (name, content, algorithm)."""
     subjects = tuple(
-        Subject(name, {"sha256": digest}, annotations or {"actual_hash_algorithm": f"file-{algorithm}"})
+        Subject(name, {"sha256": digest}, (annotations or {"actual_hash_algorithm": f"file-{algorithm}"},))
         for name, algorithm, digest in (
             (name, algorithm, hashlib.new(algorithm, content).hexdigest())
             for name, content, algorithm in files
@@ -75,7 +75,8 @@ def test_a_file_without_annotations_is_hashed_with_what_its_digest_is_called():
         (of(("../a", b"", "sha256")), "unsafe-name"),
         (of(("a", b"", "sha256"), ("a", b"1", "sha256")), "duplicate-name"),
         (of(("a", b"", "sha256"), ("A", b"1", "sha256")), "name-twins"),
-        (Statement((Subject("a", {"sha256": "ab" * 32}, ["x"]),), TYPE, {}), "bad-field"),
+        (Statement((Subject("a", {"sha256": "ab" * 32}, (["x"],)),), TYPE, {}), "bad-field"),
+        (Statement((Subject("a", {"sha256": "ab" * 32}, (None,)),), TYPE, {}), "bad-field"),
         (Statement((Subject("a", {"sha512": "ab" * 64}),), TYPE, {}), "bad-subject"),
         (Statement((Subject("a", {"sha256": "ab" * 32, "x": "ab"}),), TYPE, {}), "bad-subject"),
         (Statement((Subject("", {"sha256": "ab" * 32}),), TYPE, {}), "unsafe-name"),

@@ -120,6 +120,18 @@ def test_unknown_members_are_refused_at_every_level():
             parse_sealed(statement)
 
 
+@pytest.mark.parametrize("count", [0, 3, 20_000], ids=["none", "small", "in columns"])
+def test_a_member_of_manifests_is_unknown_here_however_large_it_is(count):
+    """What is held in columns is no longer in the predicate, and unknown all the same."""
+    document = json.loads(statement_to_bytes(STATEMENT))
+    document["predicate"]["resources"] = [{"name": "a", "algorithm": "sha256", "digest": "ab" * 32}] * count
+    statement = parse_statement(json.dumps(document).encode(), max_bytes=1 << 24)
+    assert (statement.resources is not None) == (count == 20_000)
+    with pytest.raises(FormatError) as caught:
+        parse_sealed(statement)
+    assert caught.value.code == "unknown-field"
+
+
 @pytest.mark.parametrize(
     ("members", "code"),
     [

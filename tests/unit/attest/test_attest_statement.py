@@ -53,9 +53,13 @@ def test_a_subject_may_carry_members_of_a_resource_descriptor(statement, to_byte
     )
     read = parse_statement(to_bytes(statement), max_bytes=CAP)
     annotations = {"actual_hash_algorithm": "file-sha256"}
-    assert read.subjects == (Subject("model", {"sha256": "ab" * 32}, annotations),)
+    assert read.subjects == (Subject("model", {"sha256": "ab" * 32}, (annotations,)),)
     statement["subject"][0]["annotations"] = 7  # another reader's business
-    assert parse_statement(to_bytes(statement), max_bytes=CAP).subjects[0].annotations == 7
+    assert parse_statement(to_bytes(statement), max_bytes=CAP).subjects[0].annotations == (7,)
+    statement["subject"][0]["annotations"] = None  # which is not absent
+    assert parse_statement(to_bytes(statement), max_bytes=CAP).subjects[0].annotations == (None,)
+    del statement["subject"][0]["annotations"]
+    assert parse_statement(to_bytes(statement), max_bytes=CAP).subjects[0].annotations == ()
 
 
 def test_a_subject_may_be_nameless(statement, to_bytes):

@@ -69,6 +69,11 @@ class Counter:
         return [json.loads(line)["entry"] for line in raw.splitlines()]
 
 
+@pytest.fixture(autouse=True)
+def _few_engines(few_engines):
+    """Every broker here composes with the rules of this version."""
+
+
 @pytest.fixture
 def counter(estate, model):
     return Counter(estate, model)

@@ -94,7 +94,10 @@ def test_file_then_environment_then_flags():
     assert loaded(document).listen == "127.0.0.1:1"
     assert loaded(document, environ).listen == "127.0.0.1:2"
     assert loaded(document, environ, ["serve", "--listen", "[::1]:0"]).listen == "[::1]:0"
-    assert refused(document, environ={"TRUSTKIT_BROKER_LISTEN": "nowhere"}).evidence == {"field": "listen"}
+    variable = "TRUSTKIT_BROKER_LISTEN"
+    assert refused(document, environ={variable: "nowhere"}).evidence == {"field": variable}
+    with pytest.raises(UsageError, match="--listen must be HOST:PORT"):
+        loaded(document, environ, ["serve", "--listen", "nowhere"])
 
 
 def test_no_variable_weakens_anything():

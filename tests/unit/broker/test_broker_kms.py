@@ -191,7 +191,7 @@ def test_a_start_demands_the_library_and_not_the_service(capsys, estate, kms, ke
     assert kms.requests == []
     monkeypatch.setitem(sys.modules, "botocore.parsers", None)
     assert main(["check-config", "--config", str(config)], {}) == 2
-    assert capsys.readouterr().err.endswith("install model-trustkit[aws] [extra-needed]\n")
+    assert capsys.readouterr().err.endswith("pip install '.[aws]' [extra-needed]\n")
 
 
 # Over the wire ------------------------------------------------------------------------------------

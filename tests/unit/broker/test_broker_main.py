@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -51,7 +52,7 @@ def test_check_config_says_that_all_is_well_and_what_it_found(capsys, estate):
     assert not (config.parent / "record.jsonl").exists()
 
 
-def changed(estate, name):
+def changed(estate, forger, name):
     """Return a configuration with one fault, and the code and status it must end with."""
     folder = estate.fresh("fault")
 
@@ -65,6 +66,11 @@ def changed(estate, name):
     outside = estate.policy_document()
     outside["spec"]["authorities"][0]["key"] = {"file": "author.pub"}
     wrong_line = estate.grant(lines=["acme/other"])
+    root = forger.Issuer(estate.now, name="root", uris=())
+    rooted = estate.policy_document()
+    rooted["spec"]["authorities"].append(
+        {"name": "corp", "roles": ["author"], "certificate": {"roots": {"pem": root.pem.decode()}}}
+    )
     empty = estate.fresh("empty")
     faults = {
         "no policy": ({"policy": str(folder / "gone")}, "no-such-file", 2),
@@ -74,11 +80,24 @@ def changed(estate, name):
             "policy-not-self-contained",
             2,
         ),
-        "a policy that is a folder": ({"policy": str(folder)}, "special-file", 3),
+        "a policy that is a folder": ({"policy": str(folder)}, "special-file", 2),
         "no opener": ({"openers": [{"file": str(folder / "gone")}]}, "no-such-file", 2),
         "an opener that is none": ({"openers": [{"file": file(b"x")}]}, "bad-key", 3),
+        "an opener that is public": (
+            {"openers": [{"file": file(b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n")}]},
+            "public-key-given",
+            2,
+        ),
         "an opener for signing": (
             {"openers": [{"file": str(estate.folder / "author.pem")}]},
+            "recipient-signs",
+            2,
+        ),
+        "an opener that certifies": (
+            {
+                "policy": file(json.dumps(rooted).encode()),
+                "openers": [opener, {"file": file(forger.key_pem(root.key))}],
+            },
             "recipient-signs",
             2,
         ),
@@ -106,6 +125,11 @@ def changed(estate, name):
         "a record that is none": ({"record": file(b"x\n")}, "bad-record", 3),
         "a record nowhere": ({"record": str(folder / "gone" / "record")}, "record-failed", 5),
         "a grant for a line of somebody else": ({"grants": [wrong_line]}, "bad-config", 2),
+        "a grant for another trust domain": (
+            {"grants": [estate.grant(spiffe_id="spiffe://other.test/ns/ml/sa/server")]},
+            "foreign-trust-domain",
+            2,
+        ),
         "an unknown member": ({"insecure_no_record": True}, "bad-config", 2),
     }
     members, code, status = faults[name]
@@ -119,7 +143,9 @@ FAULTS = [
     "a policy that is a folder",
     "no opener",
     "an opener that is none",
+    "an opener that is public",
     "an opener for signing",
+    "an opener that certifies",
     "no passphrase",
     "a wrong passphrase",
     "an empty passphrase",
@@ -132,13 +158,14 @@ FAULTS = [
     "a record that is none",
     "a record nowhere",
     "a grant for a line of somebody else",
+    "a grant for another trust domain",
     "an unknown member",
 ]
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_what_is_wrong_is_one_line_and_its_exit_code(capsys, estate, name):
-    config, code, expected = changed(estate, name)
+def test_what_is_wrong_is_one_line_and_its_exit_code(capsys, estate, forger, name):
+    config, code, expected = changed(estate, forger, name)
     for verb in ("check-config", "serve"):
         status, out, err = run(capsys, verb, "--config", config)
         assert (status, out) == (expected, "")
@@ -148,6 +175,59 @@ def test_what_is_wrong_is_one_line_and_its_exit_code(capsys, estate, name):
     document = document_of(out)
     assert (status, document["ok"], document["code"]) == (expected, False, code)
     assert err.count("\n") == 1
+
+
+def test_check_config_away_from_its_pod_says_what_is_missing_and_what_it_left_out(capsys, estate, forger):
+    nowhere = estate.fresh("nowhere")
+    config = estate.broker_config(svid_directory=str(nowhere))
+    status, out, err = run(capsys, "check-config", "--config", config)
+    assert (status, out) == (2, "")
+    assert (
+        f"there is no SVID at {str(nowhere / 'svid.pem')!r}; it is only there where the program runs; " in err
+    )
+    assert "--without-svid checks all else [no-such-file]\n" in err
+    status, out, err = run(capsys, "serve", "--config", config)
+    assert (status, "--without-svid" in err) == (2, False)
+    status, out, err = run(capsys, "check-config", "--config", config, "--without-svid", "--json")
+    document = document_of(out)
+    assert (status, err) == (0, "")
+    assert document["message"].startswith("the configuration is valid as far as was checked; NOT checked: ")
+    assert document["evidence"]["unchecked"] == [
+        f"the SVID in {str(nowhere)!r}",
+        "whether grants are of its trust domain",
+    ]
+    assert document["evidence"]["policy_digest"] == str(estate.policy.digest)
+    assert "spiffe_id" not in document["evidence"]
+    for name in set(FAULTS) - {"no SVID", "a grant for another trust domain"}:
+        config, code, expected = changed(estate, forger, name)
+        status, _, err = run(capsys, "check-config", "--config", config, "--without-svid")
+        assert (status, err.endswith(f" [{code}]\n")) == (expected, True), name
+
+
+@pytest.mark.parametrize(
+    ("name", "member", "file"),
+    [
+        ("no policy at all", None, "policy"),
+        ("an opener that is none", None, "openers"),
+        ("a wrong passphrase", None, "openers"),
+        ("an opener for signing", "config.openers[0] ", "openers"),
+        ("an opener twice", "config.openers ", "configuration"),
+        ("a grant for a line of somebody else", "config.grants[0].lines", "configuration"),
+        ("a grant for another trust domain", "config.grants[0].spiffe_id", "configuration"),
+        ("an unknown member", "'insecure_no_record'", "configuration"),
+    ],
+)
+def test_what_is_wrong_names_its_file(capsys, estate, forger, name, member, file):
+    config, _, _ = changed(estate, forger, name)
+    document = yaml.safe_load(Path(config).read_text())
+    files = {
+        "policy": document["policy"],
+        "openers": document["openers"][0]["file"],
+        "configuration": str(config),
+    }
+    _, _, err = run(capsys, "check-config", "--config", config)
+    assert repr(files[file]) in err
+    assert (member or "") in err
 
 
 @pytest.mark.parametrize(
@@ -226,7 +306,7 @@ def test_it_serves_until_it_is_told_to_stop(estate, model, number):
         assert "server" not in headers
         unwrap_dek(parse_answer(answer).wrapped, estate.proof(model).descriptor.context, opener).wipe()
         assert process.end(number) == 0
-        assert process.said == f"listening on {address}\n"
+        assert process.said == f"trustkit-broker: listening on {address}\n"
         assert process.complained == ""
 
 
@@ -238,7 +318,7 @@ def test_serve_with_json_says_one_document(estates, estate):
         assert process.end(signal.SIGTERM) == 0
         document = document_of(process.said)
     assert document["ok"] is True
-    assert document["message"] == f"listening on {document['evidence']['listen']}"
+    assert document["message"] == f"trustkit-broker: listening on {document['evidence']['listen']}"
 
 
 def test_the_environment_and_the_flag_choose_where_to_listen_and_nothing_else(estates, estate):

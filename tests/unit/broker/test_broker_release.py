@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -22,8 +23,10 @@ from trustkit.errors import (
 )
 from trustkit.sealing.recipients import generate_opener, opener_from_pem, recipient_from_pem, unwrap_document
 from trustkit.sealing.release import parse_answer, request_to_bytes
+from trustkit.signing.certificate import certified
+from trustkit.signing.key import load_signer
 from trustkit.spiffe.names import SpiffeID
-from trustkit.verifying.policy import policy_from_keys
+from trustkit.verifying.policy import parse_policy, policy_from_keys
 
 
 def refused(counter, request=None, **more):
@@ -230,6 +233,37 @@ def test_a_key_wrapped_for_somebody_else_is_refused_after_the_decision(counter, 
         ["no-matching-opener"],
     )
     assert second["after"] == str(digest_of(counter.record.read_bytes().splitlines()[0]))
+
+
+@pytest.mark.parametrize("role", ["author", "publisher"])
+def test_a_key_that_signed_what_is_asked_for_opens_nothing(counter_with, estate, forger, role):
+    """The policy holds the root alone: that this key signs is known with what it signed."""
+    root = forger.Issuer(estate.now, name="root", uris=())
+    leaf, key = root.leaf(uris=(), emails=("ml@example.com",), extended=None)
+    both = estate.fresh("both")
+    (both / "key.pem").write_bytes(forger.key_pem(key))
+    signer = certified(load_signer(both / "key.pem", passphrase=None), forger.pem(leaf))
+    document = estate.policy_document()
+    [given] = (one for one in document["spec"]["authorities"] if one["roles"] == [role])
+    del given["key"]
+    given["certificate"] = {"roots": {"pem": root.pem.decode()}, "identities": ["email:ml@example.com"]}
+    (both / "policy.json").write_text(json.dumps(document))
+    policy = parse_policy((both / "policy.json").read_bytes(), read_file=Path.read_bytes)
+    model = estate.sealed(f"broker/{both.name}", size=1000, policy=policy, **{role: signer})
+    openers = [
+        {"file": str(estate.kek), "passphrase_file": str(estate.kek_passphrase)},
+        {"file": str(both / "key.pem")},
+    ]
+    counter = counter_with(policy=str(both / "policy.json"), openers=openers)
+    assert refused(counter, counter.request(model)) == (UnavailableError, "opener-failed")
+    assert [(one["decision"], one["codes"]) for one in counter.entries()] == [
+        ("allowed", []),
+        ("unavailable", ["opener-failed"]),
+    ]
+    [told] = counter.alarms
+    assert (told.code, told.evidence["field"]) == ("recipient-signs", "config.openers[1]")
+    counter = counter_with(policy=str(both / "policy.json"), openers=openers[:1])
+    assert counter.ask(counter.request(model))
 
 
 def test_recipients_that_do_not_parse_are_refused_and_recorded(counter):

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import stat
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -207,11 +208,19 @@ def snapshot():
     """Map every entry below a folder to what it is, to see that nothing changed."""
 
     def take(folder):
-        found = {}
-        for path in sorted(Path(folder).rglob("*")):
-            status = path.lstat()
-            raw = path.read_bytes() if path.is_file() and not path.is_symlink() else None
-            found[str(path)] = (status.st_mode, raw, path.readlink() if path.is_symlink() else None)
+        found, folders = {}, [folder]
+        while folders:
+            with os.scandir(folders.pop()) as entries:
+                for entry in entries:
+                    mode = entry.stat(follow_symlinks=False).st_mode
+                    raw = link = None
+                    if stat.S_ISDIR(mode):
+                        folders.append(entry.path)
+                    elif stat.S_ISREG(mode):
+                        raw = Path(entry.path).read_bytes()
+                    elif stat.S_ISLNK(mode):
+                        link = Path(entry.path).readlink()
+                    found[entry.path] = (mode, raw, link)
         return found
 
     return take

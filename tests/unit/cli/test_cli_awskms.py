@@ -162,6 +162,7 @@ def test_shredding_has_the_key_deleted_and_records_both(cli, world, kms, ours, s
     assert ran.status == 0, ran.err
     assert arn in ran.out
     assert "whatever else was wrapped" in ran.err
+    assert "multi-Region" not in ran.err
     assert "in AWS KMS; see --delete-key" not in ran.err
     assert kms.key(arn).key_state == "PendingDeletion"
     operation, asked, _ = kms.requests[-1]
@@ -225,6 +226,59 @@ def test_the_second_that_is_refused_tells_of_the_first(
 def test_days_that_are_not_said_are_thirty(cli, kms, ours, sealed_to_kms):
     assert cli("shred", sealed_to_kms, "--delete-key", ours[1]).status == 0
     assert kms.requests[-1][1]["PendingWindowInDays"] == 30
+
+
+@pytest.fixture
+def both(kms):
+    """The ARNs of a multi-Region key in one region and of its replica in another."""
+    arn = kms.create_key(multi_region=True)
+    return arn, kms.replicate_key(arn, "us-east-1")
+
+
+def test_each_region_of_a_key_is_a_recipient_of_its_own(cli, world, kms, both, tmp_path, seal_words):
+    """Sealed to both ARNs, it opens in either region, in each by its own key and its own service."""
+    words = list(seal_words(world, world.model, tmp_path / "sealed"))
+    words[words.index("--recipient") + 1] = kms.name(both[0])
+    found = cli(*words, "--recipient", kms.name(both[1]), "--json").document
+    assert found["recipients"] == [named(arn) for arn in both]
+    for number, arn in enumerate(both):
+        kms.heal()
+        ran = cli(*opening(world, tmp_path / "sealed", kms.name(arn), tmp_path / f"opened-{number}"))
+        assert ran.status == 0, ran.err
+        [(operation, asked, headers)] = kms.requests
+        assert (operation, asked["KeyId"]) == ("Decrypt", arn)
+        assert f"/{arn.split(':')[3]}/kms/" in headers["authorization"]
+
+
+def test_a_region_that_was_not_named_is_added_later(cli, world, kms, both, tmp_path, seal_words):
+    words = list(seal_words(world, world.model, tmp_path / "sealed"))
+    words[words.index("--recipient") + 1] = kms.name(both[0])
+    assert cli(*words).status == 0
+    kms.heal()
+    there = opening(world, tmp_path / "sealed", kms.name(both[1]), tmp_path / "opened")
+    ran = cli(*there, "--json")
+    assert (ran.status, ran.document["code"]) == (1, "no-matching-opener")
+    assert kms.requests == []
+    words = ("rewrap", tmp_path / "sealed", *trust(world), "--opener", kms.name(both[0]))
+    assert cli(*words, "--add", kms.name(both[1])).status == 0
+    assert cli(*there).status == 0
+
+
+def test_a_deleted_key_whose_replicas_live_is_told(cli, world, kms, both, tmp_path, seal_words):
+    """What was wrapped for one region opens with the key of another: deletion of one alone ends nothing."""
+    words = (*seal_words(world, world.model, tmp_path / "sealed"), "--recipient", kms.name(both[0]))
+    assert cli(*words).status == 0
+    path = tmp_path / "sealed" / "recipients.json"
+    copy = path.read_text().replace(named(both[0])["key"], named(both[1])["key"])
+    ran = cli("shred", tmp_path / "sealed", "--delete-key", kms.name(both[0]))
+    assert ran.status == 0
+    assert "multi-Region" in ran.err
+    assert "whatever else was wrapped" not in ran.err
+    assert kms.key(both[0]).key_state == "PendingReplicaDeletion"
+    path.write_text(copy)  # kept by somebody, and given another name
+    assert kms.key(both[1]).key_state == "Enabled"
+    ran = cli(*opening(world, tmp_path / "sealed", kms.name(both[1]), tmp_path / "opened"))
+    assert ran.status == 0, ran.err
 
 
 def test_a_replica_keeps_a_key_without_a_date(cli, kms, ours, fault, sealed_to_kms):

@@ -25,6 +25,7 @@ def signing(forger, tmp_path_factory):
     server, server_key = between.leaf(uris=(), dns=("host.example",))
     for name, raw in {
         "roots.pem": root.pem,
+        "root.key": forger.key_pem(root.key),
         "chain.pem": between.pem,
         "ml.pem": forger.key_pem(key),
         "ml.crt": forger.pem(leaf),
@@ -90,7 +91,7 @@ def test_roots_without_an_identity_believe_anybody_and_say_so(cli, sign, signing
     ran = cli(*verify)
     assert (ran.status, ran.err) == (0, f"trustkit: warning: {said}\n")
     assert cli(*verify, "--json").document["warnings"] == [said]
-    assert cli(*verify, "--quiet").err == ""
+    assert cli(*verify, "--quiet").err == ran.err
     named = cli(*verify, "--identity", "cn:ml", "--json")
     assert (named.err, named.document["warnings"]) == ("", [])
 
@@ -106,8 +107,9 @@ def test_roots_without_an_identity_may_believe_somebody_without_a_name(cli, forg
     assert "certified, here somebody whom his certificate does not name; add --identity" in ran.err
 
 
-def test_a_policy_that_leaves_identities_out_means_it(cli, sign, signing, plain, tmp_path):
-    """`trustkit policy check` says so; a warning at every run would be read by nobody."""
+def test_a_policy_that_leaves_identities_out_is_warned_of_as_a_bare_ca_is(
+    cli, sign, signing, plain, tmp_path
+):
     policy = tmp_path / "policy.yaml"
     policy.write_text(
         "apiVersion: trustkit.dev/v1alpha1\nkind: VerificationPolicy\nmetadata: {name: ours}\nspec:\n"
@@ -115,6 +117,14 @@ def test_a_policy_that_leaves_identities_out_means_it(cli, sign, signing, plain,
         f"  - {{name: ml, roles: [author], certificate: {{roots: {{file: {signing / 'roots.pem'}}}}}}}\n"
     )
     sign()
+    ran = cli("verify", plain, "--policy", policy)
+    said = "believes whoever its roots certified, here 'email:ml@example.com'; "
+    assert ran.status == 0
+    assert ran.err == (
+        f"trustkit: warning: the authority 'ml' of the policy has no identities and {said}"
+        "list in it whom you expect\n"
+    )
+    policy.write_text(policy.read_text().replace("roots:", "identities: ['email:ml@example.com'], roots:"))
     ran = cli("verify", plain, "--policy", policy)
     assert (ran.status, ran.err) == (0, "")
 
@@ -188,7 +198,9 @@ def test_inspecting_what_certificates_claim(cli, sign, signing, plain):
     sign()
     ran = cli("inspect", plain / "model.sig")
     assert "UNVERIFIED" in ran.err + ran.out
-    assert "email:ml@example.com, cn:ml; issued by CN=between; from 2" in ran.err + ran.out
+    fingerprint = cli("inspect", signing / "ml.crt", "--json").document["certificates"][0]["key_fingerprint"]
+    assert f"email:ml@example.com, cn:ml; key {fingerprint}; issued by CN=between; from 2" in ran.out
+    assert fingerprint in cli("verify", plain, "--ca", signing / "roots.pem").out
     [leaf, between] = cli("inspect", plain / "model.sig", "--json").document["certificates"]
     assert leaf["identities"] == ["email:ml@example.com", "cn:ml"]
     assert (between["subject"], between["identities"]) == ("CN=between", ["cn:between"])
@@ -209,8 +221,19 @@ def test_adding_a_signature(cli, model, world):
     assert after["dsseEnvelope"]["signatures"][0] == before["dsseEnvelope"]["signatures"][0]
     for key in (world.author, world.stranger):
         assert cli("verify", model, "--key", world.public(key)).status == 0
-    ran = cli("sign", model, "--key", world.stranger, "--add")
+
+
+def test_adding_a_signature_twice_says_what_is_there_and_what_to_do(cli, model, world):
+    assert cli("sign", model, "--key", world.stranger, "--add").status == 0
+    once = (model / "model.sig").read_bytes()
+    ran = cli("sign", model, "--key", world.stranger, "--add", "--json")
     assert (ran.status, ran.code) == (2, "already-signed")
+    signer = cli("verify", model, "--key", world.public(world.stranger), "--json").document["signer"]
+    said = {"bundle": str(model / "model.sig"), "fingerprint": signer["fingerprint"]}
+    assert ran.document["evidence"] == said
+    assert f"this key has signed {said['bundle']!r} already, and it was left as it is" in ran.err
+    assert "sign anew with --overwrite, without --add" in ran.err
+    assert (model / "model.sig").read_bytes() == once
 
 
 def test_who_adds_is_warned_of_what_is_left_out(cli, model, world):
@@ -221,7 +244,7 @@ def test_who_adds_is_warned_of_what_is_left_out(cli, model, world):
     assert "leaves out 'cache'" in ran.err
 
 
-def test_a_certified_author_is_no_recipient(cli, model, signing, world, tmp_path):
+def test_neither_a_certified_author_nor_his_root_is_a_recipient(cli, model, signing, world, tmp_path):
     roots = {"pem": (signing / "roots.pem").read_text()}
     authorities = [
         {"name": "corp", "roles": ["author"], "certificate": {"roots": roots}},
@@ -236,9 +259,10 @@ def test_a_certified_author_is_no_recipient(cli, model, signing, world, tmp_path
     (tmp_path / "policy.json").write_text(json.dumps(document))
     words = ("sign", model, "--key", signing / "ml.pem", "--certificate", signing / "ml.crt", "--overwrite")
     assert cli(*words, "--chain", signing / "chain.pem").status == 0
-    public = tmp_path / "ml.pub"
+    public, certifies = tmp_path / "ml.pub", tmp_path / "root.pub"
     public.write_text(cli("key", "public", signing / "ml.pem").out)
-    for recipient, status in ((public, 2), (world.public(world.opener), 0)):
+    certifies.write_text(cli("key", "public", signing / "root.key").out)
+    for recipient, status in ((public, 2), (certifies, 2), (world.public(world.opener), 0)):
         ran = cli(
             *("seal", model, "--key", world.publisher, "--recipient", recipient),
             *("--policy", tmp_path / "policy.json", "--line", "acme/x", "--version", "1"),
@@ -252,6 +276,12 @@ def test_a_certified_author_is_no_recipient(cli, model, signing, world, tmp_path
         *("--policy", tmp_path / "policy.json"),
     )
     assert (ran.status, ran.code) == (2, "recipient-signs")
+    ran = cli(
+        *("open", tmp_path / "sealed", "--opener", world.opener, "--output", tmp_path / "opened"),
+        *("--policy", tmp_path / "policy.json"),
+    )
+    assert ran.status == 0
+    assert "warning: the authority 'corp' of the policy has no identities and believes whoever" in ran.err
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 
 from trustkit.cli import manifests
 from trustkit.digest import digest_of
+from trustkit.workflows.checking import REMEDIES
 from trustkit.workloads.extension import extended_table
 
 POD = """\
@@ -89,6 +90,7 @@ def test_the_document_says_everything_of_a_finding(cli, deploy):
         "confidence": "certain",
         "remedy": "",
         "reason": "",
+        "locked": "",
     }
     assert cli("check", deploy / "b.yaml", "--json").document["findings"][0]["state"] == "pinned"
 
@@ -195,6 +197,13 @@ def test_a_lockfile_and_a_table_are_read(cli, deploy):
     assert ran.status == 1
     assert "deploy/b.yaml:6: refused, pinned" in ran.out
     assert "[lock-mismatch]" in ran.out
+    assert f"spec.containers[0].args[1]; the lockfile has sha256:{'b' * 64}\n" in ran.out
+    assert ran.err.rstrip().endswith(f"{REMEDIES['lock-mismatch']} [manifests-refused]")
+    found = cli("check", deploy / "b.yaml", "--lock", deploy / "model.lock", "--json").document["findings"]
+    assert [one["locked"] for one in found] == ["sha256:" + "b" * 64]
+    sarif = json.loads(cli("check", deploy, "--lock", deploy / "model.lock", "--format", "sarif").out)
+    [result] = sarif["runs"][0]["results"]
+    assert f"; the lockfile has sha256:{'b' * 64}; {REMEDIES['lock-mismatch']}" in result["message"]["text"]
     assert "deploy/sub/a.yml:6: locked: s3://b/m in" in ran.out
     (deploy / "b.yaml").write_text("{apiVersion: a.example/v1, kind: Unheard}", encoding="utf-8")
     assert cli("check", deploy / "b.yaml").status == 1
@@ -222,6 +231,113 @@ def test_bases_and_rows_that_the_webhook_takes_are_taken_and_named(cli, tmp_path
     assert ran.document["table_digest"] == str(extended_table((tmp_path / "table.yaml").read_bytes()).digest)
     (tmp_path / "bases.yaml").write_text("kind: Pod", encoding="utf-8")
     assert cli("check", tmp_path / "service.yaml", *words).code == "bad-bases"
+
+
+GPU = """\
+apiVersion: v1
+kind: Pod
+metadata: {name: g}
+spec: {containers: [{name: a, image: b, resources: {limits: {nvidia.com/gpu: 1}}}]}
+---
+apiVersion: a.example/v1
+kind: Unheard
+"""
+
+
+def test_every_code_that_refuses_is_told_with_what_to_do_about_it(cli, deploy):
+    (deploy / "b.yaml").write_text(GPU, encoding="utf-8")
+    ran = cli("check", deploy / "b.yaml")
+    assert ran.out.splitlines()[-2:] == [
+        f"{code}: {REMEDIES[code]}" for code in ("unknown-kind", "unresolved-gpu")
+    ]
+    assert "2 of 2 findings in 2 objects of 1 file" in ran.err, "neither of them is a model"
+    assert "(unknown-kind, unresolved-gpu); the list says what to do about each [" in ran.err
+    ran = cli("check", deploy / "b.yaml", "--allow", "unknown-kind", "--json")
+    assert ran.document["message"].endswith(f"(unresolved-gpu); {REMEDIES['unresolved-gpu']}")
+    assert (ran.document["references"], ran.document["refused"]) == (0, 1)
+    ran = cli("check", deploy / "b.yaml", "--allow", "unknown-kind", "--allow", "unresolved-gpu")
+    assert ran.out.startswith("checked: 2 findings in 2 objects of 1 file; none is refused\n")
+    assert REMEDIES["unresolved-gpu"] not in ran.out
+
+
+def test_sarif_says_once_what_was_found(cli, deploy):
+    (deploy / "b.yaml").write_text(GPU, encoding="utf-8")
+    results = json.loads(cli("check", deploy, "--format", "sarif").out)["runs"][0]["results"]
+    texts = {result["ruleId"]: result["message"]["text"] for result in results}
+    assert texts["unresolved-gpu"].count("asks for an accelerator") == 1
+    assert texts["not-pinned"] == f"s3://b/m: value of --model; {REMEDIES['not-pinned']}"
+
+
+def test_rows_that_take_something_out_of_judgement_are_said_aloud(cli, deploy):
+    rows = deploy / "table"
+    rows.write_text(
+        "version: trustkit.dev/workloads/v1\nbystanders: [a.example/Unheard]\nflags: {names: [model]}\n",
+        encoding="utf-8",
+    )
+    ran = cli("check", deploy / "b.yaml", "--table", rows)
+    [said] = ran.err.splitlines()
+    assert said.startswith(f"trustkit: warning: '{rows}' takes out of judgement")
+    assert ": bystanders, flags.names; leave them out if nobody needs them" in said
+    document = cli("check", deploy, "--table", rows, "--json").document
+    assert document["exempts"] == ["bystanders", "flags.names"]
+    assert len(document["warnings"]) == 1
+    rows.write_text("version: trustkit.dev/workloads/v1\nweights: [.brain]\n", encoding="utf-8")
+    document = cli("check", deploy, "--table", rows, "--json").document
+    assert (document["exempts"], document["warnings"]) == ([], [])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "apiVerson: apps/v1\nkind: Deployment\nmetadata: {name: x}\n",
+        "apiVersion: 1\nkind: Deployment\nspec: {}\n",
+        "apiVersion: apps/v1\nknd: Deployment\nmetadata: {name: x}\n",
+        "spec: {template: {spec: {}}}\n",
+        "apiVerson: v1\nkind: List\nitems: [{apiVersion: v1, metadata: {name: x}}]\n",
+    ],
+)
+def test_an_object_that_cannot_be_read_is_refused_beside_others(cli, deploy, text):
+    (deploy / "z.yaml").write_text("apiVersion: v1\nkind: Service\n---\n" + text, encoding="utf-8")
+    ran = cli("check", deploy / "b.yaml", deploy / "z.yaml")
+    assert (ran.status, ran.code) == (1, "manifests-refused")
+    assert re.search(r"z\.yaml:[0-9]+: refused, unresolved: .* \[unread-object\] in document 2, ", ran.out)
+    assert f"(unread-object); {REMEDIES['unread-object']}" in ran.err
+    assert cli("check", deploy / "z.yaml", "--allow", "unread-object").status == 0
+
+
+def test_a_model_of_an_object_that_cannot_be_read_is_listed(cli, deploy):
+    text = POD % ("a", "s3://b/typo")
+    (deploy / "z.yaml").write_text(text.replace("apiVersion", "apiVerson"), encoding="utf-8")
+    found = cli("check", deploy / "z.yaml", "--json").document["findings"]
+    assert [(one["code"], one["reference"]) for one in found] == [
+        ("unread-object", ""),
+        ("not-pinned", "s3://b/typo"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["apiVersion: v2\nname: chart\n", "a: {spec: {}}\n", "- {op: add}\n", "kind: pipeline\nname: x\n", "x"],
+)
+def test_what_has_nothing_of_an_object_is_somebody_elses(cli, deploy, text):
+    (deploy / "z.yaml").write_text(text, encoding="utf-8")
+    ran = cli("check", deploy / "b.yaml", deploy / "z.yaml")
+    assert (ran.status, ran.err) == (0, "")
+
+
+def test_a_text_that_cannot_be_read_is_told_once_where_it_stands_and_in_the_order_of_lines(cli, deploy):
+    (deploy / "b.yaml").write_text(
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  containers:\n  - name: a\n"
+        "    image: vllm/vllm-openai\n    args: [--model, $(MODEL), --tokenizer, org/t]\n"
+        "    env:\n    - {name: MODEL, valueFrom: {configMapKeyRef: {name: x, key: y}}}\n",
+        encoding="utf-8",
+    )
+    found = cli("check", deploy / "b.yaml", "--json").document["findings"]
+    assert [(one["line"], one["path"], one["code"]) for one in found] == [
+        (8, "spec.containers[0].args[3]", "not-pinned"),
+        (8, "spec.containers[0].args[1]", "unresolved-model"),
+        (10, "spec.containers[0].env[0]", "unresolved-model"),
+    ]
 
 
 def test_a_code_that_is_accepted_is_listed_and_refuses_nothing(cli, deploy):
@@ -265,7 +381,7 @@ def test_a_folder_that_cannot_be_read_is_no_verdict(cli, deploy, monkeypatch):
 def test_nothing_to_check_is_said(cli, deploy):
     ran = cli("check", deploy / "notes.md")
     assert ran.status == 0
-    assert "there is no Kubernetes object" in ran.err
+    assert "there is no Kubernetes object in what was checked; look at the path" in ran.err
 
 
 def test_one_file_that_does_not_parse_ends_the_run(cli, deploy):

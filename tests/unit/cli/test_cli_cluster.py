@@ -191,7 +191,7 @@ def test_without_the_extra_one_line_names_it(missing, place, extras, cli, asked,
     monkeypatch.setitem(sys.modules, missing, None)
     ran = cli(*asked("sign", tmp_path / "sig", "--json", place=place or here))
     assert (ran.status, ran.document["code"]) == (2, "extra-needed")
-    assert ran.err.splitlines()[-1].endswith(f"install model-trustkit[{extras}] [extra-needed]")
+    assert ran.err.splitlines()[-1].endswith(f"pip install '.[{extras}]' [extra-needed]")
     assert ran.document["evidence"] == {"module": missing}
 
 

@@ -62,12 +62,13 @@ def test_without_the_extra_the_demo_says_what_it_needs(cli, monkeypatch):
     monkeypatch.setitem(sys.modules, "trustkit.cli.demo.story", None)
     ran = cli("demo")
     assert (ran.status, ran.code) == (2, "extra-needed")
-    assert "model-trustkit[demo]" in ran.err
+    assert "pip install '.[demo]'" in ran.err
 
 
 def test_what_is_missing_is_said_before_anything_is_made(cli, story, monkeypatch, tmp_path):
     monkeypatch.setattr(demo, "NEEDED", ("sys", "no_such_library"))
     ran = cli("demo", "--folder", tmp_path / "demo")
     assert (ran.status, ran.code) == (2, "extra-needed")
-    assert "the demo needs no_such_library; install model-trustkit[demo]" in ran.err
+    assert "the demo needs no_such_library; install it from the source of trustkit" in ran.err
+    assert "pip install '.[demo]'" in ran.err
     assert (story, list(tmp_path.iterdir())) == ({}, [])

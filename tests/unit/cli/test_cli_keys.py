@@ -195,7 +195,7 @@ def test_keys_that_cannot_be_used(cli, world, tmp_path):
         (("policy",), 3, "bad-key"),
         (("author.pem.pub",), 2, "public-key-given"),
         (("opener.pem.pub",), 2, "public-key-given"),
-        (("model",), 3, "special-file"),
+        (("model",), 2, "special-file"),
     ],
 )
 def test_private_keys_that_do_not_open(cli, world, words, status, code):

@@ -139,9 +139,12 @@ def test_long_messages_lose_their_middle_and_keep_their_advice(cli, broken_verb)
     assert len(message) <= 2000
 
 
-def test_quiet_says_nothing_on_success_and_everything_on_failure(cli, broken_verb):
-    broken_verb(lambda arguments, terminal: Answer("done", "it", warnings=["careful"]))
+def test_quiet_says_warnings_alone_on_success_and_everything_on_failure(cli, broken_verb):
+    broken_verb(lambda arguments, terminal: Answer("done", "it"))
     assert cli("broken", "--quiet") == type(cli("broken", "--quiet"))(0, "", "")
+    broken_verb(lambda arguments, terminal: Answer("done", "it", warnings=["careful"]))
+    quiet = cli("broken", "--quiet")
+    assert (quiet.status, quiet.out, quiet.err) == (0, "", "trustkit: warning: careful\n")
     loud = cli("broken")
     assert loud.out == "done: it\n"
     assert loud.err == "trustkit: warning: careful\n"
@@ -189,6 +192,16 @@ def test_an_unknown_verb_far_from_all_suggests_none(cli):
     assert "\x1b" not in ran.err
 
 
+@pytest.mark.parametrize(
+    ("words", "near"),
+    [(("key", "generaate"), "generate"), (("key", "pub"), "public"), (("kserve", "sel"), "seal")],
+)
+def test_an_unknown_verb_of_a_group_suggests_the_near_one(cli, words, near):
+    ran = cli(*words)
+    assert (ran.status, ran.code) == (2, "unknown-verb")
+    assert f", did you mean '{near}'?" in ran.err
+
+
 @pytest.mark.parametrize("words", [("key",), ("key", "generator"), ("key", "--json"), ("policy", "--quiet")])
 def test_a_group_without_its_verb_lists_them(cli, words):
     ran = cli(*words)
@@ -201,6 +214,32 @@ def test_a_group_without_its_verb_lists_them(cli, words):
 )
 def test_flags_before_a_verb_are_refused(cli, words):
     assert (cli(*words).status, cli(*words).code) == (2, "bad-arguments")
+
+
+@pytest.mark.parametrize("flag", ["--json", "--quiet", "--debug"])
+@pytest.mark.parametrize("words", [("verify", "model", "--key", "author.pem.pub"), ("key", "generate")])
+def test_a_flag_of_every_verb_before_it_is_told_its_place(cli, flag, words):
+    ran = cli(flag, *words)
+    assert (ran.status, ran.code) == (2, "bad-arguments")
+    assert f"flags come after the verb, and '{flag}' comes before it" in ran.err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("sign", "model", "--passphrase", "hunter2secret"),
+        ("sign", "model", "--passphrase=hunter2secret"),
+        ("sign", "model", "-phunter2secret"),
+        ("sign", "model", "-p=hunter2secret"),
+        ("--passphrase", "hunter2secret", "sign", "model"),
+        ("--passphrase=hunter2secret", "sign", "model"),
+    ],
+)
+def test_what_follows_a_flag_that_there_is_not_is_never_shown(cli, words):
+    """It may be a secret, and what we say ends in logs."""
+    ran = cli(*words, "--json")
+    assert (ran.status, ran.code) == (2, "bad-arguments")
+    assert "hunter2" not in ran.out + ran.err
 
 
 @pytest.mark.parametrize(

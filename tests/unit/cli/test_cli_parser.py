@@ -53,6 +53,26 @@ def test_what_is_needed_is_enough(name):
     parser_of(name).parse_args(FILLED[name])
 
 
+@pytest.mark.parametrize(
+    ("name", "flag", "near"),
+    [
+        ("sign", "--kye", "--key"),
+        ("sign", "--passphrase", "--passphrase-file"),
+        ("verify", "--identiy=email:a@b", "--identity"),
+        ("key generate", "--ouput", "--output"),
+        ("seal", "--recipent", "--recipient"),
+    ],
+)
+def test_a_misspelt_flag_suggests_the_near_one_before_all_that_is_missing(name, flag, near):
+    said = f"there is no flag {flag.partition('=')[0]!r}, did you mean {near!r}?"
+    assert refused(name, [flag, "x"]).startswith(said)
+    assert refused(name, [*FILLED[name], flag, "x"]).startswith(said)
+
+
+def test_a_flag_far_from_all_suggests_none():
+    assert refused("sign", ["--singer", "x"]) == "there is no flag '--singer'; see trustkit sign --help"
+
+
 @pytest.mark.parametrize("name", VERBS)
 def test_an_unknown_flag_is_refused(name):
     assert "--nonsense" in refused(name, [*FILLED[name], "--nonsense"])

@@ -240,5 +240,8 @@ def test_rows_of_a_table_are_heeded(pin, repository):
     )
     (repository / "z.yaml").write_text("{apiVersion: a.example/v1, kind: Unheard}", encoding="utf-8")
     assert "1 finding left" in pin("deploy").err
-    assert pin("deploy", "--table", repository / "table").err == ""
+    ran = pin("deploy", "--table", repository / "table", "--json")
+    assert ran.document["exempts"] == ["bystanders"]
+    [said] = ran.document["warnings"]
+    assert "takes out of judgement what these rows name: bystanders" in said
     assert pin("deploy", "--exclude", "z.*").err == ""

@@ -72,6 +72,7 @@ def test_what_programs_are_told(cli, world, tmp_path, seal_words):
         "role": "author",
         "authority": "author-key",
         "fingerprint": verified["signer"]["fingerprint"],
+        "key_hint": verified["signer"]["key_hint"],
     }
     assert opened["signers"][1]["fingerprint"] == sealed["publisher_key"]
     assert (sealed["output"], opened["output"]) == (str(tmp_path / "sealed"), str(tmp_path / "opened"))

@@ -88,7 +88,14 @@ def test_a_descriptor_is_no_manifest(cli, sealed):
 
 def test_inspecting_a_signature(cli, world):
     text = unverified(cli("inspect", world.model / "model.sig"))
-    for part in ("1 signature, by a public key, hint ", "model_signing/signature/v1.0", "subject", "3 files"):
+    for part in (
+        "1 signature, by a public key\n",
+        "key hint",
+        "whose key",
+        "model_signing/signature/v1.0",
+        "subject",
+        "3 files",
+    ):
         assert part in text
     document = claims(cli("inspect", world.model / "model.sig", "--json"))
     assert (document["kind"], document["signatures"], document["material"]) == (
@@ -113,7 +120,7 @@ def test_inspecting_a_sealed_folder(cli, world, sealed):
 
 def test_a_folder_is_no_file_to_inspect(cli, world):
     ran = cli("inspect", world.model)
-    assert (ran.status, ran.code) == (3, "special-file")
+    assert (ran.status, ran.code) == (2, "special-file")
     assert f"is a folder; name a file in it, such as {world.model / 'model.sig'}" in ran.err
 
 
@@ -160,6 +167,22 @@ def test_a_public_key_tells_the_hint_that_bundles_carry(cli, world):
     assert claims(cli("inspect", world.public(world.opener), "--json"))["key_hint"] is None
 
 
+def test_a_key_is_called_alike_wherever_it_is_shown(cli, world, model):
+    """What a bundle claims can be compared with what signing and verifying said, and with the key."""
+    shown = claims(cli("inspect", world.public(world.author), "--json"))
+    fingerprint, hint = shown["fingerprint"], shown["key_hint"]
+    signing = ("sign", model, "--key", world.author, "--overwrite")
+    verifying = ("verify", model, "--key", world.public(world.author))
+    for words in (signing, verifying, ("inspect", world.public(world.author))):
+        rows = [line.split() for line in cli(*words).out.splitlines()]
+        assert ["key", "hint", hint] in rows
+        assert any(fingerprint in " ".join(row) for row in rows)
+    assert hint in unverified(cli("inspect", model / "model.sig"))
+    for words in (signing, verifying):
+        signer = cli(*words, "--json").document["signer"]
+        assert (signer["fingerprint"], signer["key_hint"]) == (fingerprint, hint)
+
+
 def test_inspecting_a_public_key_of_no_use(cli, tmp_path):
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -197,7 +220,9 @@ def test_inspecting_certificates(cli, tmp_path, world):
     raw = base64.b64encode(b"not looked into").decode()
     bundle["verificationMaterial"] = {"x509CertificateChain": {"certificates": [{"rawBytes": raw}] * 2}}
     (tmp_path / "chain.json").write_bytes(strictjson.to_bytes(bundle))
-    assert "by 2 certificates" in unverified(cli("inspect", tmp_path / "chain.json"))
+    text = unverified(cli("inspect", tmp_path / "chain.json"))
+    assert "1 signature, by a certificate\n" in text
+    assert text.count("  certificate ") == text.count("  in its chain ") == 1
     document = claims(cli("inspect", tmp_path / "chain.json", "--json"))
     assert (document["material"], document["key_hint"]) == ("certificate", None)
     assert CertificateChain.__name__
@@ -206,9 +231,9 @@ def test_inspecting_certificates(cli, tmp_path, world):
 @pytest.mark.parametrize(
     ("raw", "status", "code"),
     [
-        (b"", 3, "bad-json"),
-        (b"\xff\xfe", 3, "bad-json"),
-        (b"not json", 3, "bad-json"),
+        (b"", 3, "unknown-document"),
+        (b"\xff\xfe", 3, "unknown-document"),
+        (b"not json", 3, "unknown-document"),
         (b"[]", 3, "bad-json"),
         (b"{}", 3, "unknown-document"),
         (b'{"a": 1, "a": 2}', 3, "duplicate-key"),
@@ -221,7 +246,7 @@ def test_inspecting_certificates(cli, tmp_path, world):
         (b"-----BEGIN PUBLIC KEY-----\nnonsense\n-----END PUBLIC KEY-----\n", 3, "bad-public-key"),
         (b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", 3, "bad-certificate"),
         (b"-----BEGIN " + b"x" * (64 << 10), 4, "too-large"),
-        (b" " * (5 << 20), 3, "bad-json"),
+        (b" " * (5 << 20), 3, "unknown-document"),
     ],
     ids=lambda value: str(value)[:30],
 )
@@ -229,6 +254,7 @@ def test_garbage_is_refused_by_its_class(cli, tmp_path, raw, status, code):
     (tmp_path / "file").write_bytes(raw)
     ran = cli("inspect", tmp_path / "file", "--json")
     assert (ran.status, ran.document["code"]) == (status, code)
+    assert str(tmp_path / "file") in ran.document["message"] or status == 4
 
 
 def test_a_file_too_large_to_be_any_of_ours(cli, tmp_path):

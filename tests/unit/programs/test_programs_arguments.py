@@ -63,14 +63,27 @@ def test_what_is_given_is_found(parser):
     ("words", "message"),
     [
         ([], "required: go|stay; see trustkit-test --help"),
-        (["run"], "invalid choice"),
+        (["run"], "there is no verb 'run'; see trustkit-test --help"),
+        (["sty", "--config", "a"], "there is no verb 'sty', did you mean 'stay'?; see trustkit-test --help"),
+        (["--json", "go"], "flags come after the verb, and '--json' comes before it"),
+        (["--config=a", "go"], "flags come after the verb, and '--config' comes before it"),
         (["go"], "required: --config; see trustkit-test go --help"),
         (["go", "--config", ""], "argument --config: is empty, or holds a NUL character"),
         (["go", "--config", "a\0b"], "argument --config: is empty, or holds a NUL character"),
         (["go", "--config", "a", "--word", ""], "argument --word: is empty"),
         (["go", "--config", "a", "--config", "a"], "argument --config: may be given only once"),
-        (["go", "--conf", "a"], "required: --config"),
-        (["go", "--config", "a", "--listen", "b:1"], "unrecognized arguments: --listen"),
+        (["go", "--conf", "a"], "there is no flag '--conf', did you mean '--config'?; see trustkit-test go"),
+        (
+            ["go", "--confg=s3cret"],
+            "there is no flag '--confg', did you mean '--config'?; see trustkit-test go",
+        ),
+        (["go", "-config", "a"], "there is no flag '-config', did you mean '--config'?"),
+        (["go", "-x"], "there is no flag '-x'; see trustkit-test go --help"),
+        (["go", "--config", "a", "--listen", "b:1"], "there is no flag '--listen'; see trustkit-test go"),
+        (["go", "--config", "--wrd"], "argument --config: expected one argument"),
+        (["go", "--config=a", "--", "--wrd"], "--wrd; see"),
+        (["go", "--config=a", "-"], "unrecognized arguments: -"),
+        (["go", "--config=a", "-5"], "unrecognized arguments: -5"),
     ],
 )
 def test_what_is_wrong_is_one_error_with_a_code(parser, words, message):
@@ -108,7 +121,7 @@ def test_the_help_of_every_program_is_written_as_that_of_trustkit(name, capsys):
     text = said(make(), ["--help"], capsys)
     assert text == said(make(), ["-h"], capsys)
     assert text.startswith(f"usage: {name} VERB [ARGUMENTS]\n       {name} VERB --help\n\n")
-    ours = help_text().replace("--quiet (nothing on success), ", "")
+    ours = help_text().replace("--quiet (nothing but warnings on success), ", "")
     assert text[text.index("\nflags\n") :] == ours[ours.index("\nflags\n") :]
     assert re.findall(r"^  (\S+) {3,}[a-z/]", text[: text.index("\nflags\n")], re.MULTILINE) == list(verbs)
     assert max(map(len, text.splitlines())) <= 100

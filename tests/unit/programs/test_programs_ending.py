@@ -25,6 +25,13 @@ def made_of(cause):
     return error
 
 
+def ring():
+    """Make two exceptions that each name the other as their cause."""
+    error = made_of(ValueError("a secret"))
+    error.__cause__.__cause__ = error
+    return error
+
+
 def raising(error):
     def work():
         raise error
@@ -49,8 +56,9 @@ def test_a_run_that_ends_well_says_nothing_more():
             70,
             "program: a bug (RuntimeError); run with --debug and report it [internal-error]\n",
         ),
+        (ring(), 70, "program: a bug (RuntimeError); run with --debug and report it [internal-error]\n"),
     ],
-    ids=["refused", "usage", "interrupted", "made of an interruption", "bug"],
+    ids=["refused", "usage", "interrupted", "made of an interruption", "bug", "a ring of causes"],
 )
 def test_every_failure_has_its_status_one_line_and_one_document(error, status, line):
     assert ended(raising(error)) == (status, "", line)
@@ -65,7 +73,8 @@ def test_a_library_that_is_not_installed_names_the_extra_that_brings_it():
     for name, missing in (("fastapi", "fastapi"), ("uvicorn.protocols", "uvicorn")):
         status, out, err = ended(raising(ModuleNotFoundError("a secret", name=name)), debug=True)
         assert (status, out) == (2, "")
-        assert err == f"program: the program needs {missing}; install model-trustkit[face] [extra-needed]\n"
+        how = "install it from the source of trustkit: pip install '.[face]'"
+        assert err == f"program: the program needs {missing}; {how} [extra-needed]\n"
     _, out, _ = ended(raising(ModuleNotFoundError(name="fastapi")), as_json=True)
     assert json.loads(out)["evidence"] == {"module": "fastapi"}
 

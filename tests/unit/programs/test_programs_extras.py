@@ -96,7 +96,8 @@ def test_without_its_libraries_a_program_names_the_extra(started, module, verb, 
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
     )
     assert (ran.returncode, ran.stderr.count("\n")) == (2, 1), ran.stderr
-    assert ran.stderr.endswith(f"needs {missing}; install model-trustkit[{extra}] [extra-needed]\n")
+    how = f"install it from the source of trustkit: pip install '.[{extra}]'"
+    assert ran.stderr.endswith(f"needs {missing}; {how} [extra-needed]\n")
     document = json.loads(ran.stdout)
     assert (document["code"], document["evidence"]) == ("extra-needed", {"module": missing})
 

@@ -47,7 +47,11 @@ def test_yaml_and_json_are_read():
         (b"#" * (MAX_BYTES + 1), f"the configuration is larger than {MAX_BYTES} bytes"),
         (b"- a", "config must be an object"),
         (b"many: 3", "config lacks 'name'"),
-        (b"name: a\nname: b", "not valid YAML in line 2, column 1: a mapping needs distinct text keys"),
+        (
+            b"name: a\nname: b",
+            "not valid YAML in line 2, column 1: a key that is there already, in line 1; leave one out",
+        ),
+        (b"{1: a}", "not valid YAML in line 1, column 2: a key that is no text"),
         (b"name: a\nother: b", "config has an unknown member 'other'"),
         (b"name: a\nmany: true", "config.many must be a whole number"),
     ],

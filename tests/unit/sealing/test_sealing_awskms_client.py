@@ -70,7 +70,9 @@ def test_one_client_serves_both_sides_and_connects_once(kms, key, monkeypatch):
 def test_without_the_extra_it_says_which_one(kms, key, monkeypatch):
     monkeypatch.setitem(sys.modules, "botocore", None)
     error = refused(UsageError, "extra-needed", lambda: wrap(key))
-    assert error.message == "a key in AWS KMS needs botocore; install model-trustkit[aws]"
+    assert error.message == (
+        "a key in AWS KMS needs botocore; install it from the source of trustkit: pip install '.[aws]'"
+    )
     assert kms.requests == []
 
 

@@ -33,10 +33,14 @@ def openers():
 
 @pytest.fixture
 def folder(case, tmp_path):
-    """The whole folder with the files of the case put over it."""
+    """The whole folder with the files of the case put over it, less those that it is without."""
     merged = tmp_path / "sealed"
     for source in (VECTORS / "whole", case):
         shutil.copytree(source, merged, dirs_exist_ok=True)
+    without = merged / "without"
+    if without.is_file():
+        for name in (*without.read_text().split(), "without"):
+            (merged / name).unlink()
     return merged
 
 

@@ -73,8 +73,7 @@ def test_every_flag_arrives():
         budget_seconds=7.0,
         workers=3,
         plain_max_bytes=9,
-        as_json=True,
-        debug=True,
+        without_svid=False,
     )
     assert str(config.reference) == GOOD["--reference"]
 
@@ -85,7 +84,9 @@ def test_what_has_a_default_is_about_time_and_room():
     assert config.descriptor_digest is None
     assert (config.timeout_seconds, config.budget_seconds, config.plain_max_bytes) == (30.0, 120.0, None)
     assert 1 <= config.workers <= 4
-    assert not config.as_json
+    assert not config.without_svid
+    assert load([*words("check-config"), "--without-svid"]).without_svid
+    assert refused([*words("run"), "--without-svid"]).code == "bad-arguments"
 
 
 def test_the_webhooks_arguments_are_these(estate, model):

@@ -47,7 +47,8 @@ def test_it_brings_the_model_and_stays(estate, estates, model, broker, store):
         assert process.end(signal.SIGTERM) == 0
         assert process.complained == ""
     lines = process.said.splitlines()
-    assert [line.split()[0] for line in lines] == [
+    assert lines[0].startswith("trustkit-sidecar: listening on ")
+    assert [line.removeprefix("trustkit-sidecar: ").split()[0] for line in lines] == [
         "listening",
         "identified",
         "verified",
@@ -156,6 +157,10 @@ def test_a_plain_model_without_a_signature_is_unsigned(estate, estates, store, l
     (plain.folder / "model.sig").unlink()
     with estates.Process("trustkit.sidecar", arguments) as process:
         ended(process, output, 1, "unsigned")
+        assert (
+            f"no model.sig of the model's author at trust://{store}/plain/unsigned; check"
+            in process.complained
+        )
 
 
 def test_a_missing_descriptor_is_unavailable_at_once(estate, estates, model, broker, store):
@@ -164,6 +169,8 @@ def test_a_missing_descriptor_is_unavailable_at_once(estate, estates, model, bro
     (gone.folder / "descriptor.sigstore.json").unlink()
     with estates.Process("trustkit.sidecar", arguments) as process:
         ended(process, output, 5, "not-found")
+        there = f"there is no descriptor.sigstore.json at trust://{store}/main/gone"
+        assert f"{there}; check path and version" in process.complained
 
 
 def test_a_bigger_model_than_there_is_room_for_asks_for_no_key(estate, model, store, monkeypatch, capsys):
@@ -201,6 +208,78 @@ def test_check_config_reads_everything_and_fetches_nothing(estate, model, capsys
     assert list(output.parent.iterdir()) == []
 
 
+@pytest.mark.parametrize("verb", ["run", "check-config"])
+@pytest.mark.parametrize(
+    ("make", "code"),
+    [
+        (lambda output: output.parent.rmdir(), "no-such-folder"),
+        (lambda output: (output.mkdir(), output.chmod(0o755)), "output-exists"),
+        (lambda output: output.touch(), "output-exists"),
+        (lambda output: output.symlink_to("/nowhere"), "output-exists"),
+    ],
+    ids=["nowhere", "folder", "file", "link"],
+)
+def test_check_config_refuses_an_output_that_a_run_would(estate, model, store, capsys, verb, make, code):
+    arguments, output = estate.arguments(model, store=store, broker="127.0.0.1:1")
+    make(output)
+    arguments[0] = verb
+    assert main(arguments) == 2
+    assert capsys.readouterr().err.endswith(f" [{code}]\n")
+
+
+def test_check_config_takes_what_a_run_before_published(estate, model, store, broker, capsys):
+    arguments, output = estate.arguments(model, store=store, broker=broker)
+    arguments[0] = "check-config"
+    output.mkdir(0o700)  # as it lies there for a moment
+    assert main(arguments) == 0
+    output.chmod(0o500)
+    assert main(arguments) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_check_config_away_from_the_pod_says_what_is_missing_and_what_it_left_out(estate, model, capsys):
+    nowhere = estate.fresh("nowhere")
+    arguments, output = estate.arguments(model, store="127.0.0.1:1", broker="127.0.0.1:1", svid=nowhere)
+    output.parent.rmdir()
+    arguments[0] = "check-config"
+    assert main(arguments) == 5
+    said = capsys.readouterr().err
+    assert f"there is no svid.pem in {str(nowhere)!r} yet" in said
+    assert "it is only there where the program runs; --without-svid checks all else [no-svid]\n" in said
+    assert main([*arguments, "--without-svid", "--json"]) == 0
+    document = document_of(capsys.readouterr().out)
+    unchecked = [
+        f"the SVID in {str(nowhere)!r}",
+        "whether the trust bundle vouches for it",
+        "whether store and broker are of its trust domain",
+        f"whether a model can be published at {str(output)!r}",
+    ]
+    assert document["message"].startswith(
+        "the arguments are valid as far as was checked; NOT checked: the SVID"
+    )
+    assert document["evidence"]["unchecked"] == unchecked
+    assert "spiffe_id" not in document["evidence"]
+
+
+@pytest.mark.parametrize("verb", ["run", "check-config"])
+@pytest.mark.parametrize("flag", ["store_id", "broker_id"])
+def test_who_could_never_prove_himself_is_not_asked(estate, model, capsys, flag, verb):
+    """Without that, a sidecar would wait for its whole budget, and then hear of a peer that is another."""
+    named = {flag: "spiffe://other.test/machine"}
+    arguments, output = estate.arguments(
+        model, store="127.0.0.1:1", broker="127.0.0.1:1", budget_seconds=1, **named
+    )
+    arguments[0] = verb
+    assert main(arguments) == 2
+    said = capsys.readouterr()
+    word = f"--{flag.replace('_', '-')}"
+    assert f"{word} names spiffe://other.test/machine, which could never prove itself to us" in said.err
+    assert "our trust domain is spiffe://demo.test;" in said.err
+    assert said.err.endswith("[foreign-trust-domain]\n")
+    assert "identified" not in said.out
+    assert list(output.parent.iterdir()) == []
+
+
 def faulty(estate, name):
     """Return changed flags, and how it must end."""
     folder = estate.fresh("fault")
@@ -231,7 +310,7 @@ def faulty(estate, name):
             "bad-svid",
             3,
         ),
-        "a policy that is a folder": ({"policy": folder}, "special-file", 3),
+        "a policy that is a folder": ({"policy": folder}, "special-file", 2),
     }
     return faults[name]
 
@@ -256,6 +335,9 @@ def test_pins_are_checked_before_any_network(estate, model, capsys, name, verb):
     for flag, value in changes.items():
         arguments[arguments.index(f"--{flag.replace('_', '-')}") + 1] = str(value)
     arguments[0] = verb
+    if verb == "check-config":  # and none of it rests on our SVID
+        assert main([*arguments, "--without-svid"]) == status
+        assert capsys.readouterr().err.endswith(f"[{code}]\n")
     assert main(arguments) == status
     said = capsys.readouterr()
     assert said.err.endswith(f"[{code}]\n")

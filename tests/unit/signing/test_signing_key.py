@@ -225,8 +225,8 @@ def test_a_key_file_is_a_regular_file_within_its_cap(tmp_path, file):
     refused(tmp_path / "absent", UsageError, "no-such-file")
     refused(file(b"x" * (MAX_KEY_BYTES + 1)), LimitError, "too-large")
     os.mkfifo(tmp_path / "fifo")
-    refused(tmp_path / "fifo", FormatError, "special-file")
-    refused(tmp_path, FormatError, "special-file")
+    refused(tmp_path / "fifo", UsageError, "special-file")
+    refused(tmp_path, UsageError, "special-file")
 
 
 # -- new keys ------------------------------------------------------------------------------------------

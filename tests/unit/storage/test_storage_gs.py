@@ -313,7 +313,9 @@ def test_without_its_libraries_the_extras_are_named(missing, monkeypatch, refuse
     monkeypatch.setitem(sys.modules, missing, None)
     with refused(UsageError, "extra-needed") as caught:
         GS()
-    assert caught.value.message == f"gs:// needs {missing}; install model-trustkit[dask,gs]"
+    assert caught.value.message == (
+        f"gs:// needs {missing}; install it from the source of trustkit: pip install '.[dask,gs]'"
+    )
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from trustkit.storage.handover import InOrder, Ring
+from trustkit.storage.handover import InOrder, Ring, hand_over, ring_of
 
 
 @pytest.fixture
@@ -36,7 +36,9 @@ class Point:
         self.inside -= 1
 
     def hand_in(self, number):
-        return self.queue.hand_in(number, f"what of {number}", lambda: self.freed.append(number))
+        taken = self.queue.put(number, f"what of {number}", lambda: self.freed.append(number))
+        self.queue.deal()
+        return taken
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -128,21 +130,64 @@ def test_a_failure_frees_its_memory_and_deals_with_nothing_more():
 
 def test_a_piece_is_filled_again_only_when_it_is_free():
     pieces = [memoryview(bytearray(1)), memoryview(bytearray(1))]
-    ring = Ring(pieces)
+    ring, point, went = Ring(pieces), InOrder(lambda number, what: None), threading.Event()
     assert ring.piece is pieces[0]
-    free = ring.free()
-    ring.pass_on()
+    assert hand_over(1, (point, "early", ring))
     assert ring.piece is pieces[1]
-    went = threading.Event()
 
     def goes_on():
-        ring.pass_on()
+        assert hand_over(2, (point, "early", ring))
         went.set()
 
     thread = threading.Thread(target=goes_on)
     thread.start()
     assert not went.wait(0.2)
-    free()
+    assert hand_over(0, (point, "due", ring_of(1)))
     thread.join(20)
     assert went.is_set()
     assert ring.piece is pieces[0]
+
+
+def test_what_is_not_taken_leaves_its_piece_with_the_thread():
+    ring, given_up, other = ring_of(1), InOrder(lambda number, what: None), InOrder(lambda number, what: None)
+    given_up.give_up()
+    held = ring.piece
+    assert not hand_over(0, (given_up, "late", ring))
+    assert ring.piece is held
+    assert hand_over(1, (other, "early", ring))
+    assert ring.piece is not held
+
+
+def test_a_piece_that_was_dealt_with_at_once_is_filled_again():
+    """It is still in the core's cache; with several pieces in turns, memory would be touched that is not."""
+    ring, dealt = ring_of(1), []
+    point, held = InOrder(lambda number, what: dealt.append(number)), ring.piece
+    for number in range(3):
+        assert hand_over(number, (point, "due", ring))
+        assert ring.piece is held
+    assert dealt == [0, 1, 2]
+
+
+def test_all_is_left_to_others_before_any_is_dealt_with():
+    """Who deals at the first point may be long at it; at the second one nobody waits for him."""
+    log = []
+
+    def deals(number, what):
+        if what == "first":
+            second.deal()  # as another thread would meanwhile
+        log.append((what, number))
+
+    first, second = InOrder(deals), InOrder(deals)
+    assert hand_over(0, (first, "first", ring_of(1)), (second, "second", ring_of(1)))
+    assert log == [("second", 0), ("first", 0)]
+
+
+def test_what_one_point_took_and_the_next_did_not_leaves_rings_that_are_whole():
+    first, second = InOrder(lambda number, what: None), InOrder(lambda number, what: None)
+    rings = [ring_of(1), ring_of(1)]
+    second.give_up()
+    assert not hand_over(0, (first, "x", rings[0]), (second, "x", rings[1]))
+    other = InOrder(lambda number, what: None)
+    for number in range(3):  # a piece that is freed twice would raise
+        assert hand_over(2 * number, (other, "x", rings[0]))
+        assert hand_over(2 * number + 1, (other, "x", rings[1]))

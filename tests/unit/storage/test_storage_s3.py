@@ -120,7 +120,7 @@ def test_without_its_libraries_the_extra_is_named(missing, monkeypatch, refused)
     monkeypatch.setitem(sys.modules, missing, None)
     with refused(UsageError, "extra-needed") as caught:
         S3()
-    assert caught.value.message.endswith("install model-trustkit[dask]")
+    assert caught.value.message.endswith("pip install '.[dask]'")
 
 
 @pytest.mark.parametrize(

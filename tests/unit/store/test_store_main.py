@@ -72,7 +72,7 @@ FAILURES = {
     "no root": ({"root": "absent"}, 2, "no-such-folder"),
     "no SVID": ({"svid_directory": "absent"}, 2, "no-such-file"),
     "the SVID in the root": ({"root": "."}, 2, "bad-config"),
-    "readers of another domain": ({"readers": ["spiffe://other.test"]}, 2, "bad-config"),
+    "readers of another domain": ({"readers": ["spiffe://other.test"]}, 2, "foreign-trust-domain"),
 }
 
 
@@ -92,6 +92,23 @@ def test_a_failure_is_one_line_and_the_status_of_its_class(place, capsys, member
         assert out == ""
 
 
+def test_check_config_away_from_its_pod_says_what_is_missing_and_what_it_left_out(place, capsys, tmp_path):
+    (tmp_path / "svid" / "svid_key.pem").unlink()
+    status, out, err = run(capsys, "check-config", "--config", place.file)
+    assert (status, out) == (2, "")
+    assert "svid_key.pem'; it is only there where the program runs; --without-svid checks all else" in err
+    status, _, err = run(capsys, "serve", "--config", place.file)
+    assert (status, "--without-svid" in err) == (2, False)
+    status, out, err = run(capsys, "check-config", "--config", place.file, "--without-svid", "--json")
+    document = one_document(out)
+    assert (status, err) == (0, "")
+    assert document["message"].startswith("the configuration is valid as far as was checked; NOT checked: ")
+    assert document["evidence"]["unchecked"] == [
+        f"the SVID in {str(tmp_path / 'svid')!r}",
+        "whether readers are of its trust domain",
+    ]
+
+
 @pytest.mark.parametrize("spoil", ["svid.pem", "svid_key.pem", "bundle.pem"])
 def test_a_broken_svid_is_told_without_its_bytes(place, capsys, tmp_path, spoil):
     (tmp_path / "svid" / spoil).write_bytes(
@@ -108,7 +125,7 @@ def test_a_configuration_that_is_not_there(place, capsys, tmp_path):
     assert (status, err.endswith("[no-such-file]\n")) == (2, True)
     os.mkfifo(tmp_path / "fifo")
     status, _, err = run(capsys, "serve", "--config", tmp_path / "fifo")
-    assert (status, err.endswith("[special-file]\n")) == (3, True)
+    assert (status, err.endswith("[special-file]\n")) == (2, True)
 
 
 def test_a_name_that_plays_with_the_terminal_is_spelled_out(capsys):
@@ -194,7 +211,7 @@ def test_it_says_where_it_listens_and_ends_at_a_signal(place):
     for number in (signal.SIGTERM, signal.SIGINT):
         with started(place) as process:
             line = process.stdout.readline()
-            assert line.startswith("listening on 127.0.0.1:")
+            assert line.startswith("trustkit-store: listening on 127.0.0.1:")
             process.send_signal(number)
             assert process.wait(20) == 0
             assert (process.stdout.read(), process.stderr.read()) == ("", "")
@@ -215,9 +232,9 @@ def test_one_document_says_so_too(place):
 def test_a_flag_and_a_variable_say_where(place):
     place.write(listen="192.0.2.1:1")
     with started(place, environ={"TRUSTKIT_STORE_LISTEN": "127.0.0.1:0"}) as process:
-        assert process.stdout.readline().startswith("listening on 127.0.0.1:")
+        assert process.stdout.readline().startswith("trustkit-store: listening on 127.0.0.1:")
     with started(place, "--listen", "127.0.0.1:0") as process:
-        assert process.stdout.readline().startswith("listening on 127.0.0.1:")
+        assert process.stdout.readline().startswith("trustkit-store: listening on 127.0.0.1:")
 
 
 def test_an_address_that_cannot_be_had_is_unavailable(place):

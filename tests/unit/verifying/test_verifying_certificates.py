@@ -640,6 +640,11 @@ def test_a_bundle_of_a_key_under_a_policy_of_certificates(people, bundled, paylo
     refused("unsupported-material", bundled(payload, people["alice"]), under)
 
 
+def test_a_bundle_of_a_strange_key_where_keys_are_believed_too(root, people, bundled, payload, policy_with):
+    policy = policy_with(entry(roots={"pem": root.pem.decode()}, identities=ML), "alice")
+    refused("wrong-signer", bundled(payload, people["mallory"]), policy)
+
+
 def test_a_keyless_bundle_proves_nothing_to_a_certificate_authority(
     root, leaf_of, forger, bundled, payload, under
 ):
@@ -769,6 +774,10 @@ def test_a_policy_of_certificates(root, leaf_of, bundle_of, policy_with):
     assert (signer.authority, signer.identity) == ("ml-ca", "email:ml@example.com")
     refused("identity-mismatch", bundle_of(leaf_of(root, emails=("x@example.com",))), policy)
     assert policy.keys_of() == ()
+    public = root.key.public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    assert policy.signing() == {digest_of(public)}
     asked = []
 
     def read_file(name):
@@ -865,7 +874,9 @@ def test_files_that_are_no_roots(raw, root):
     for file in (raw, root.pem + raw or b"x"):
         if file == root.pem:
             continue
-        with pytest.raises(FormatError, match="bad-certificate"):
+        lone = file.startswith(b"-----BEGIN PUBLIC KEY-----")  # what somebody took for a root, and says so
+        kind, code = (UsageError, "public-key-given") if lone else (FormatError, "bad-certificate")
+        with pytest.raises(kind, match=code):
             policy_from_roots(file)
 
 

@@ -4,6 +4,8 @@ import base64
 import hashlib
 import json
 import os
+from contextlib import closing
+from functools import partial
 
 import pytest
 
@@ -12,7 +14,7 @@ from trustkit.artifact.tree import scan
 from trustkit.digest import digest_of
 from trustkit.errors import FormatError, LimitError, UsageError, VerificationError
 from trustkit.verifying import compare
-from trustkit.verifying.compare import Verified, match_tree, verify_tree
+from trustkit.verifying.compare import Verified, match_tree, verify_scanned, verify_tree
 from trustkit.verifying.listing import listing_of
 from trustkit.verifying.policy import policy_from_keys
 from trustkit.verifying.verify import verify_manifest
@@ -535,3 +537,25 @@ def test_units_of_a_comparison_are_a_sequence(folder, signed, sharded):
             assert list(units) == [units[number] for number in range(len(units))] == units[:]
             assert [unit.size for unit in units] == list(units.sizes)
             assert units[-2:] == list(units)[-2:]
+
+
+def test_unsigned_files_are_tolerated_for_those_alone_who_say_so(folder, signed):
+    (folder / "extra").write_bytes(b"x")
+    with pytest.raises(VerificationError, match=r"\[unsigned-file\]"):
+        verify_scanned(partial(scan, folder), signed())
+    with closing(verify_scanned(partial(scan, folder), signed(), ignore_unsigned=True)) as verified:
+        assert verified.unsigned == ("extra",)
+
+
+def test_an_engine_hashes_in_place_of_our_threads(folder, signed):
+    """It is told of every unit in its order, and believed in what it found."""
+    asked = []
+
+    def engine(tree, units, *, algorithm, workers, progress):
+        asked.append((tree.files.names[0], len(units), algorithm, workers, progress))
+        return b"".join(hashlib.sha256(CONTENT[unit.file.name]).digest() for unit in units)
+
+    with closing(verify_tree(folder, signed(), workers=7, engine=engine)):
+        assert asked == [("config.json", len(CONTENT), "sha256", 7, None)]
+    with pytest.raises(VerificationError, match=r"\[digest-mismatch\]"):
+        verify_tree(folder, signed(), engine=lambda *_, **__: bytes(32 * len(CONTENT)))

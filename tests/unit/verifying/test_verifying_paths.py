@@ -51,9 +51,12 @@ def test_nine_authorities_may_stand_between_a_leaf_and_a_root(forger, root):
 
 @pytest.mark.parametrize("side", ["permitted_subtrees", "excluded_subtrees"])
 @pytest.mark.parametrize("names", [[ACME], [MAIL, ACME]])
-def test_a_constraint_of_a_kind_that_nobody_applies_is_refused_on_either_side(forger, root, side, names):
+@pytest.mark.parametrize("critical", [True, False])
+def test_a_constraint_of_a_kind_that_nobody_applies_is_refused_on_either_side(
+    forger, root, side, names, critical
+):
     said = x509.NameConstraints(**{"permitted_subtrees": None, "excluded_subtrees": None, side: names})
-    odd = forger.Issuer(NOW, name="odd", parent=root, uris=(), extensions=((said, True),))
+    odd = forger.Issuer(NOW, name="odd", parent=root, uris=(), extensions=((said, critical),))
     assert refused(leaf_of(odd), [odd.certificate], root) == "certificate-untrusted"
 
 

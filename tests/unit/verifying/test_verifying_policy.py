@@ -142,6 +142,7 @@ def test_the_keys_that_a_policy_holds_are_those_of_a_role_or_all(people, policy_
     assert [key.hint for key in policy.keys_of()] == [hints["alice"], hints["bob"], hints["carol"]]
     assert [key.hint for key in policy.keys_of("author")] == [hints["alice"], hints["carol"]]
     assert [key.hint for key in policy.keys_of("publisher")] == [hints["bob"], hints["carol"]]
+    assert policy.signing() == {key.fingerprint for key in policy.keys_of()}
 
 
 # -- a bare key ----------------------------------------------------------------------------------------
@@ -450,7 +451,10 @@ def test_a_fault_is_placed_by_its_line(policy_text, refuses):
     text = yaml.safe_dump(json.loads(policy_text({"alice": ["author"]}))).replace(
         "kind:", "apiVersion: x\nkind:"
     )
-    assert "in line 2, column 1: a mapping needs distinct text keys" in refuses(text.encode()).message
+    assert (
+        "in line 2, column 1: a key that is there already, in line 1; leave one out"
+        in refuses(text.encode()).message
+    )
 
 
 @pytest.mark.parametrize(

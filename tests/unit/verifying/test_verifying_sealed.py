@@ -22,7 +22,7 @@ from trustkit.sealing.floe import Parameters, ciphertext_length
 from trustkit.signing.certificate import certified
 from trustkit.signing.key import generate_key, load_signer
 from trustkit.verifying.policy import parse_policy, policy_from_keys
-from trustkit.verifying.sealed import VerifiedSealed, verify_sealed
+from trustkit.verifying.sealed import VerifiedSealed, check_plain, verify_sealed
 
 FILES = {"config.json": 20, "weights.bin": 100}
 
@@ -250,6 +250,12 @@ class TestStep3Line:
     def test_a_policy_without_lines_speaks_for_none(self, make, policy):
         refused(make(), dataclasses.replace(policy, lines=()), "line-not-in-policy")
 
+    def test_a_plain_model_has_no_line(self, policy, people):
+        with pytest.raises(VerificationError) as caught:
+            check_plain(policy)
+        assert caught.value.code == "line-not-in-policy"
+        check_plain(policy_from_keys(people["author"].public_pem()))
+
 
 class TestStep4PublisherKey:
     def test_a_descriptor_over_wrapped_keys_of_another_publisher(self, make, policy):
@@ -286,6 +292,17 @@ class TestStep6Manifest:
         )
         error = refused(make(named=moved), policy, "manifest-mismatch")
         assert error.evidence["named"] == str(moved.manifest_digest)
+
+    def test_the_manifest_digest_of_the_descriptor_alone(self, make, policy):
+        """Both subject digests are the author's."""
+        manifest = Manifest(resources(FILES))
+        digests = {"sha256": manifest.root_digest.hex, "trustkitManifestSha256": manifest.manifest_digest.hex}
+        other = Manifest((Resource("x", digest_of(b"x")),))
+        error = refused(make(named=other, digests=digests), policy, "manifest-mismatch")
+        assert error.evidence == {
+            "signed": str(manifest.manifest_digest),
+            "named": str(other.manifest_digest),
+        }
 
     @pytest.mark.parametrize("name", ["sha256", "trustkitManifestSha256"])
     def test_either_subject_digest_alone(self, name, make, policy):

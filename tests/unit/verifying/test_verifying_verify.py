@@ -121,6 +121,12 @@ def test_a_damaged_bundle_is_a_matter_of_form(alice, bundled, payload, policy, d
     refused(damage(bundled(payload, alice)), policy, code, kind)
 
 
+def test_the_name_is_the_signed_one(alice, bundled, payload, policy):
+    named = payload.replace(b'"name": "model"', b'"name": "tiny-llm"')
+    assert named != payload
+    assert verify_manifest(bundled(named, alice), policy).name == "tiny-llm"
+
+
 def test_the_cap_on_bytes_is_the_callers(alice, bundled, payload, policy):
     bundle = bundled(payload, alice)
     assert verify_manifest(bundle, policy, max_bytes=len(bundle)).name == "model"
@@ -133,7 +139,30 @@ def test_the_cap_on_bytes_is_the_callers(alice, bundled, payload, policy):
 def test_another_signers_bundle_is_refused(people, bundled, payload, policy):
     error = refused(bundled(payload, people["mallory"]), policy, "wrong-signer")
     assert error.exit_code == 1
-    assert error.evidence == {"key_hint": people["mallory"].hint}
+    assert error.evidence["key_hint"] == people["mallory"].hint
+
+
+def test_who_is_believed_and_whose_key_the_bundle_names_is_said(people, bundled, payload, policy_of):
+    """Mallory signed: a policy does not know him, one knows him as something else, one believes nobody."""
+    alice, mallory = people["alice"], people["mallory"]
+    fingerprints = {
+        name: str(policy_from_keys(people[name].pem).authorities[0].public_key.fingerprint)
+        for name in ("alice", "mallory")
+    }
+    believed = f"believed is 'alice' ({fingerprints['alice']}), and the bundle names "
+    bundle = bundled(payload, mallory)
+    error = refused(bundle, policy_of({"alice": ["author"]}), "wrong-signer")
+    assert f"{believed}a key that the policy does not hold, with the hint {mallory.hint!r}; " in error.message
+    assert error.message.endswith("if that is who should be believed, name that key as author")
+    assert error.evidence == {"key_hint": mallory.hint, "believed": ["alice"]}
+    error = refused(bundle, policy_of({"alice": ["author"], "mallory": ["publisher"]}), "wrong-signer")
+    assert f"{believed}the key of 'mallory' ({fingerprints['mallory']}), who is no author; " in error.message
+    error = refused(bundle, policy_of({"alice": ["publisher"]}), "wrong-signer")
+    assert "the policy has no author at all, and the bundle names a key" in error.message
+    unsaid = bundled(payload, mallory, material={"publicKey": {"hint": ""}})
+    error = refused(unsaid, policy_of({"alice": ["author"]}), "wrong-signer")
+    assert f"{believed.removesuffix('names ')}does not say who did; " in error.message
+    assert alice.hint not in error.message
 
 
 def test_a_hint_chooses_nothing(people, bundled, payload, policy):
@@ -144,7 +173,7 @@ def test_a_hint_chooses_nothing(people, bundled, payload, policy):
     other = {"publicKey": {"hint": "x" * 1000}}
     assert verify_manifest(bundled(payload, people["alice"], material=other), policy).name == "model"
     refused_hint = refused(bundled(payload, people["mallory"], material=other), policy, "wrong-signer")
-    assert refused_hint.evidence == {"key_hint": "x" * 128}
+    assert refused_hint.evidence["key_hint"] == "x" * 128
     assert refused_hint.message.startswith("no author we believe made this signature")
 
 
@@ -153,7 +182,7 @@ def test_a_key_that_the_bundle_brings_chooses_nothing(people, bundled, payload, 
         "publicKey": {"rawBytes": payload_of(people["mallory"].pem), "keyDetails": "PKIX_ECDSA_P256_SHA_256"}
     }
     error = refused(bundled(payload, people["mallory"], material=brought), policy, "wrong-signer")
-    assert error.evidence == {"key_hint": people["mallory"].hint}
+    assert error.evidence["key_hint"] == people["mallory"].hint
 
 
 @pytest.mark.parametrize(
@@ -261,6 +290,16 @@ def test_names_of_those_who_did_not_sign_are_capped_and_quoted(people, bundled, 
     listed = f"none from '{'n' * 64}', '{'m' * 64}'…, 'other-0', 'other-1', 'other-2' and 25 more; get"
     assert listed in error.message
     assert error.evidence["missing"] == names[1:21]
+
+
+def test_five_who_did_not_sign_are_all_named(people, bundled, payload):
+    keys = [policy_from_keys(people[name].pem).authorities[0].public_key for name in ("alice", "bob")]
+    authorities = tuple(
+        KeyAuthority(f"a{number}", frozenset(("author",)), keys[number > 0]) for number in range(6)
+    )
+    policy = VerificationPolicy("by hand", authorities, 2, None, digest_of(b""))
+    message = refused(bundled(payload, people["alice"]), policy, "below-threshold").message
+    assert "none from 'a1', 'a2', 'a3', 'a4', 'a5'; get" in message
 
 
 def test_a_threshold_is_met_by_distinct_authors(people, bundled, payload, policy_of):

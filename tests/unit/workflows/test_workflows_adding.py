@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from trustkit.signing.key import LocalSigner, generate_key, load_signer
 from trustkit.storage import held
 from trustkit.verifying.policy import parse_policy, policy_from_keys, policy_from_roots
 from trustkit.workflows import adding
+from trustkit.workflows.bundled import write_bundle
 
 WRITTEN = Path(__file__).parents[2] / "vectors/oms/written"
 
@@ -206,6 +208,20 @@ def test_who_signs_over_it_is_told_of_one_that_came_meanwhile(signed, signer, st
 
     [told] = workflows.sign(signed, signer, overwrite=True, workers=1, progress=meanwhile).warnings
     assert told.startswith("1 signature of another key went")
+
+
+def test_who_waits_to_sign_over_it_is_told_of_one_that_came_while_he_waited(signed, signer, stranger):
+    ours = (signed / "model.sig").read_bytes()
+    with ExitStack() as rival:
+        rival.enter_context(held.hold(signed))
+
+        def meanwhile(_):
+            rival.close()
+            workflows.add_signature(signed, stranger)
+
+        [told] = write_bundle(signed / "model.sig", ours, signer=signer, overwrite=True, pause=meanwhile)
+    assert told.startswith("1 signature of another key went")
+    assert (signed / "model.sig").read_bytes() == ours
 
 
 def test_of_a_first_signature_and_of_what_cannot_be_read_nothing_is_said(signed, signer):

@@ -142,25 +142,33 @@ def test_a_record_of_another_bundle_is_not_used(begun, signer, state, tmp_path):
     (begun / "model.sig").write_bytes(first)
     made = resign(begun, signer, state)
     assert made.unread == 0
-    assert "another bundle" in made.warnings[0]
+    [said] = made.warnings
+    assert said.startswith("the record of the earlier signature is not used: it is about another bundle; ")
+    assert said.endswith("; everything was hashed, and is recorded for the next time")
 
 
 def test_without_a_record_everything_is_read(signed, signer, state):
     made = resign(signed, signer, state)
     assert made.unread == 0
-    assert made.warnings == ("nothing was recorded of the earlier signature here, so everything was hashed",)
+    [said] = made.warnings
+    assert said.startswith("nothing was recorded here of the earlier signature, so everything was hashed; ")
+    assert said.endswith("; from now on a record is kept, and the next time only what changed is read")
     assert resign(signed, signer, state).unread == 4
 
 
 def test_an_earlier_bundle_of_somebody_else_is_refused(begun, signer, stranger, state, refused):
     before = (begun / "model.sig").read_bytes()
-    with refused(VerificationError, "wrong-signer"):
+    with refused(VerificationError, "wrong-signer") as caught:
         resign(begun, stranger, state)
+    assert "it was not signed with this key, or was edited; sign without --previous" in caught.value.message
     assert (begun / "model.sig").read_bytes() == before
 
 
-def test_unless_a_policy_believes_it(begun, stranger, state, policy):
+def test_unless_a_policy_believes_it(begun, stranger, state, policy, refused):
     assert resign(begun, stranger, state, policy=policy).unread == 4
+    with refused(VerificationError, "wrong-signer") as caught:  # which is the stranger's now
+        resign(begun, stranger, state, policy=policy)
+    assert "not believed: no author we believe made this signature" in caught.value.message
 
 
 def test_an_earlier_bundle_that_is_not_there(model, signer, state, refused):

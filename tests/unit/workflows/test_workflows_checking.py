@@ -99,9 +99,20 @@ def test_a_kind_that_nobody_listed_is_refused_until_a_row_says_that_it_holds_no_
 def test_who_lets_unknown_kinds_pass_lets_no_model_pass_that_they_name():
     text = pod("--model", "s3://b/m", kind="a.example/v1 Unheard")
     assert told(text, allowed=["unknown-kind", "unresolved-model"]) == [
-        ("s3://b/m", "mutable", "not-pinned", True),
         ("a.example/Unheard", "unresolved", "unknown-kind", False),
+        ("s3://b/m", "mutable", "not-pinned", True),
     ]
+
+
+def test_who_lets_unresolved_places_pass_lets_no_reference_pass_that_stands_at_one():
+    image = "vllm/vllm-openai:v0.9\n    command: [sh, -c]"
+    default = pod("vllm serve ${M:-org/name}").replace("vllm/vllm-openai:v0.9", image)
+    found = told(default, allowed=["unresolved-model"])
+    assert ("org/name", "unresolved", "unresolved-model", False) in found
+    assert ("org/name", "mutable", "not-pinned", True) in found
+    variable = pod("--model", "s3://$(X)/m")
+    assert told(variable) == [("s3://$(X)/m", "unresolved", "unresolved-model", True)]
+    assert told(variable, allowed=["unresolved-model"])[0][3] is False
 
 
 def test_what_is_accepted_is_one_code_and_no_other():
@@ -115,8 +126,8 @@ def test_what_is_accepted_is_one_code_and_no_other():
 
 def test_an_annotation_that_only_trustkit_writes_is_refused():
     text = pod("--model", OWN, metadata=', annotations: {"trustkit.dev/decision": x}')
-    assert told(text)[1:] == [("trustkit.dev/decision", "forbidden", "reserved-annotation", True)]
-    assert check(text)[1].line == 3
+    assert told(text)[:1] == [("trustkit.dev/decision", "forbidden", "reserved-annotation", True)]
+    assert check(text)[0].line == 3
 
 
 def test_what_only_may_be_a_model_is_told_and_refused_by_nobody():

@@ -1,5 +1,7 @@
 """Objects that are merged into another one: what the controller would see is what is read."""
 
+import pytest
+
 from trustkit.workloads.bases import MAX_BASES, merged
 from trustkit.workloads.extract import references
 
@@ -43,7 +45,7 @@ def test_the_object_has_the_last_word_and_a_later_base_the_one_before():
     assert read(own, one=BASE)[0]["spec.model.uri"] == "s3://bucket/own"
 
 
-def test_lists_of_named_things_are_merged_by_name_and_others_replaced():
+def test_lists_of_containers_are_merged_by_name_and_those_of_texts_replaced():
     adapters = [{"name": "a", "uri": "s3://bucket/a"}, {"name": "b", "uri": "s3://bucket/b"}]
     own = service(
         "one",
@@ -52,9 +54,57 @@ def test_lists_of_named_things_are_merged_by_name_and_others_replaced():
     )
     assert read(own, one=BASE)[0] == {
         "spec.model.uri": "hf://org/base",
-        "spec.model.lora.adapters[0].uri": "s3://bucket/a",
-        "spec.model.lora.adapters[1].uri": "s3://bucket/b",
+        "spec.model.lora.adapters[0].uri": "hf://org/a",
+        "spec.model.lora.adapters[1].uri": "s3://bucket/a",
+        "spec.model.lora.adapters[2].uri": "s3://bucket/b",
     }
+
+
+EMPTY = [None, "", [], {}]
+
+
+@pytest.mark.parametrize("empty", [*EMPTY, 1, False, "text", ["text"]])
+def test_what_is_empty_or_of_another_type_erases_no_model_of_a_base(empty):
+    whole = read(service("one"), one=BASE)
+    for spec in (
+        {"model": empty},
+        {"model": {"uri": empty if empty != "text" else ["text"]}},
+        {"model": {"lora": empty}},
+        {"model": {"lora": {"adapters": empty if empty != ["text"] else "text"}}},
+        {"template": empty},
+        {"template": {"containers": empty if empty != ["text"] else "text"}},
+        {"template": {"containers": [{"name": "main", "args": empty if empty != ["text"] else "text"}]}},
+    ):
+        assert read(service("one", **spec), one=BASE) == whole, spec
+        assert read(service("one", "two"), one=BASE, two={"spec": spec}) == whole, spec
+
+
+@pytest.mark.parametrize("empty", EMPTY)
+def test_what_is_empty_in_a_base_is_filled(empty):
+    spec = {"model": {"uri": "s3://bucket/own"}}
+    for base in ({"spec": empty}, {"spec": {"model": empty}}, {"spec": {"model": {"uri": empty}}}):
+        assert read(service("one", **spec), one=base)[0] == {"spec.model.uri": "s3://bucket/own"}
+
+
+def test_things_that_share_a_name_do_not_replace_each_other_where_names_say_nothing():
+    """Two mounts of one volume have one name; so may two containers, written to be taken for one."""
+    mounts = [{"name": "v", "mountPath": "/a"}, {"name": "v", "mountPath": "/b"}]
+    container = {"name": "main", "volumeMounts": mounts}
+    base = {"spec": {"template": {"containers": [container]}}}
+    own = service("one", template={"containers": [{"name": "main", "volumeMounts": mounts[:1]}]})
+    [found] = merged(own, {"one": base}, print)["spec"]["template"]["containers"]
+    assert found["volumeMounts"] == [*mounts, mounts[0]]
+    twins = [{"name": "main", "args": ["--model", f"hf://org/{n}"]} for n in range(2)]
+    found = read(service("one", template={"containers": twins}), one=BASE)[0]
+    assert {"org/tokens", "hf://org/0", "hf://org/1"} <= set(found.values())
+    nameless = [{"args": ["--model", "hf://org/0"]}]
+    found = read(service("one", template={"containers": nameless}), one=BASE)[0]
+    assert {"org/tokens", "hf://org/0"} <= set(found.values())
+
+
+def test_a_base_that_names_bases_is_followed_no_further():
+    base = {"spec": {**BASE["spec"], "baseRefs": [{"name": "other"}]}}
+    assert read(service("one"), one=base) == read(service("one"), one=BASE)
 
 
 def test_a_base_that_is_not_at_hand_stays_unresolved():

@@ -1,7 +1,9 @@
 """The table: rows that users add, and rows that would weaken it."""
 
 import pytest
+import yaml
 
+from trustkit import strictjson
 from trustkit.errors import FormatError, LimitError
 from trustkit.workloads.extension import MAX_BYTES, extended_table
 from trustkit.workloads.extract import references
@@ -23,6 +25,13 @@ def test_the_table_is_compiled_once():
     assert default_table() is default_table()
     assert default_table().scheme_of("HF://org/name") == "hf"
     assert default_table().members.role is default_table().members.role
+
+
+@pytest.mark.skipif(not hasattr(yaml, "CSafeLoader"), reason="the library has one parser here")
+def test_both_parsers_read_the_table_alike(monkeypatch):
+    fast = default_document()
+    monkeypatch.delattr(yaml, "CSafeLoader")
+    assert strictjson.to_bytes(default_document()) == strictjson.to_bytes(fast)
 
 
 def test_a_kind_of_the_users_own_is_known_and_its_places_are_read():

@@ -348,6 +348,8 @@ def signatures(p):
     )
     p.form("leaf-odd-curve", "a signer on a curve that is not accepted", "10.2", signed(leaf(ROOT, key=curve_key("k1", ec.SECP256K1()))))
     p.form("leaf-rsa-short", "a signer with RSA of 1024 bits", "10.2", signed(leaf(ROOT, key=rsa_key(1024))))
+    long = rsa.RSAPublicNumbers(65_537, (1 << 4096) + 1).public_key()
+    p.form("leaf-rsa-long", "a signer with RSA of 4097 bits, which costs whoever checks", "10.2", signed(leaf(ROOT, key=long)))
     wide = rsa.RSAPublicNumbers((1 << 2000) + 1, (1 << 2047) + (1 << 1024) + 1).public_key()
     p.form("leaf-rsa-exponent", "a public exponent of two thousand bits, which costs whoever checks", "10.2", signed(leaf(ROOT, key=wide)))
 
@@ -488,6 +490,13 @@ def name_constraints(p):
         "a constraint of a kind that nobody applies, not critical",
         "10.5",
         below("folders", ours, permitted=("folder:Acme",), critical=False),
+    )
+    p.refused(
+        "names-of-an-odd-kind-excluded",
+        FORGED,
+        "an exclusion of a kind that nobody applies, not critical",
+        "10.5",
+        below("folders", ours, excluded=("folder:Acme",), critical=False),
     )
     p.refused(
         "names-of-uris",

@@ -246,6 +246,12 @@ def good_forms():
         bundle(PLAIN, mediaType="application/vnd.dev.sigstore.bundle+json;version=0.1"),
     )
     good(
+        "media-type-0.2",
+        "the spelling between the oldest and the newest",
+        "4.12",
+        bundle(PLAIN, mediaType="application/vnd.dev.sigstore.bundle+json;version=0.2"),
+    )
+    good(
         "media-type-0.3-old-spelling",
         "version 0.3 in the older spelling",
         "4.12",
@@ -291,6 +297,12 @@ def good_forms():
         "6.4",
         bundle(PLAIN, signatures=lambda payload: [sig(bytes([n])) for n in range(31)] + [sig(ALICE.sign(pae(payload)))]),
     )
+    good(
+        "signature-at-the-limit",
+        "4,096 bytes that are no signature, and one that is ours",
+        "6.4",
+        bundle(PLAIN, signatures=lambda payload: [sig(b"x" * 4096), sig(ALICE.sign(pae(payload)))]),
+    )
     good("policy-either", "one of two authors is enough where the threshold is one", "4.13", bundle(PLAIN, BOB), trust=POLICY["either"])
     good("policy-two-of-two", "both authors signed one payload", "4.13", bundle(PLAIN, ALICE, BOB), trust=POLICY["two-of-two"])
     deep = 1
@@ -302,6 +314,33 @@ def good_forms():
         "6.2",
         spoiled("predicate/resources/0", {**PLAIN["predicate"]["resources"][0], "x": deep}),
     )
+    full_log()
+
+
+def full_log():
+    """As much as may lie around a payload."""
+    stamps = {"rfc3161Timestamps": [{"signedTimestamp": "AA=="}] * 32}
+    key = {"publicKey": {"hint": ALICE.hint}}
+    good(
+        "entries-at-the-limit",
+        "32 log entries and as many timestamps",
+        "6.6",
+        bundle(PLAIN, material={**key, "tlogEntries": [{}] * 32, "timestampVerificationData": stamps}),
+    )
+    good(
+        "values-near-the-limit",
+        "a log entry of sixty-five thousand values",
+        "6.3",
+        bundle(PLAIN, material={**key, "tlogEntries": [{"x": [0] * 65_000}]}),
+    )
+    good(
+        "material-near-the-limit",
+        "a hint of nearly sixteen mebibytes",
+        "6.3",
+        bundle(PLAIN, material={"publicKey": {"hint": "a" * ((16 << 20) - 4096)}, "tlogEntries": []}),
+    )
+    plain = bundle(PLAIN)
+    good("bundle-at-the-limit", "as large as the caller allows", "6.1", plain, options={"max_bundle_bytes": len(plain)})
 
 
 def good_manifests():
@@ -381,6 +420,28 @@ def good_manifests():
     )
     deep = {"d/" * 299 + "f": b"1"}
     good("names-300-levels", "a file in 299 folders", "6.9", of(deep), files=deep)
+    listed = resources({"a": b"1", "n" * 4096: b""})
+    good(
+        "name-at-the-limit",
+        "a name of 4,096 bytes, which is not selected",
+        "6.9",
+        bundle(statement(listed)),
+        files={"a": b"1"},
+        options={"only": ["a"]},
+        skipped=["n" * 4096],
+    )
+    good("shard-size-at-the-limit", "a shard size of 2^63 - 1", "6.10", bundle(sharded(LONG, 30, size=2**63 - 1)), files=LONG)
+    most = 10**18 - 1
+    listed = [{"name": f"{name}:0:{size}", "algorithm": "sha256", "digest": digest(b"1")} for name, size in (("a", 1), ("f", most))]
+    good(
+        "shard-offset-at-the-limit",
+        "an offset of eighteen digits, in a file that is not selected",
+        "6.10",
+        bundle(sharded_of(listed, most)),
+        files={"a": b"1"},
+        options={"only": ["a"]},
+        skipped=["f"],
+    )
     good("empty-file", "an empty file is signed like any other", "8.3", of({"e": b""}), files={"e": b""})
     good("no-ignore-list", "a new bundle without a list ignores nothing", "4.8", of(SMALL, ignore_paths=ABSENT))
     good("ignored-is-not-there", "what is ignored need not be there", "8.6", of(SMALL, ignore_paths=["cache"]))
@@ -391,6 +452,28 @@ def good_manifests():
         of(SMALL, ignore_paths=["cache", "x/y"]),
         tree=tree_of({**SMALL, "cache/deep/t": b"", "x/y": b""}),
         ignored=["cache", "x/y"],
+    )
+    good("ignored-paths-at-the-limit", "10,000 ignored paths, all one", "6.8", of(SMALL, ignore_paths=["x"] * 10_000))
+    good(
+        "ignored-link",
+        "a link out of the folder where an ignored path was, and no links were signed: it is not followed",
+        "8.6",
+        of(SMALL, ignore_paths=["cache"]),
+        tree=[entry("outside/x", b""), *tree_of(SMALL), {"name": "model/cache", "link": "../outside"}],
+        ignored=["cache"],
+    )
+    good(
+        "ignored-anything-below",
+        "an ignored folder with a pipe, a link to nothing and a name that is no text: it is not entered",
+        "8.6",
+        of(SMALL, ignore_paths=["scratch"]),
+        tree=[
+            *tree_of(SMALL),
+            {"name": "model/scratch/p", "fifo": True},
+            {"name": "model/scratch/l", "link": "gone"},
+            entry(b"model/scratch/\xff", b""),
+        ],
+        ignored=["scratch"],
     )
     good(
         "ignored-name-elsewhere",
@@ -715,6 +798,20 @@ def unknown_members():
         bundle(PLAIN, material={"x509CertificateChain": {"certificates": [{"rawBytes": "QQ==", "x": 1}]}}),
     )
     form(
+        "unknown-in-keyless",
+        "unknown-field",
+        "a member beside the bytes of a keyless certificate",
+        "3.2",
+        bundle(PLAIN, material={"certificate": {"rawBytes": "QQ==", "x": 1}, "tlogEntries": [{}]}),
+    )
+    form(
+        "unknown-key-details",
+        "unknown-field",
+        "details of a key that is not there: the hint of a new bundle, the details of an old one",
+        "3.2",
+        unsigned_edit("verificationMaterial/publicKey/keyDetails", "PKIX_ECDSA_P256_SHA_256"),
+    )
+    form(
         "unknown-in-timestamps",
         "unknown-field",
         "timestamps of a kind that nobody reads",
@@ -781,6 +878,7 @@ def material():
     for name, value, why in (
         ("json", "application/json", "not a Sigstore bundle"),
         ("0.4", "application/vnd.dev.sigstore.bundle.v0.4+json", "a version that does not exist"),
+        ("0.2-new-spelling", "application/vnd.dev.sigstore.bundle.v0.2+json", "an old version in the new spelling"),
         ("mixed", "application/vnd.dev.sigstore.bundle.v0.3+json;version=0.3", "both spellings at once"),
         ("charset", "application/vnd.dev.sigstore.bundle.v0.3+json; charset=utf-8", "a media type with a parameter"),
     ):
@@ -1058,6 +1156,7 @@ def statements():
     form("manifest-empty", "empty-manifest", "a manifest of nothing", "5.1", bundle(statement([])))
     form("method-unknown", "bad-method", "a method that nobody knows", "5.7", bundle(statement(resources(SMALL), method="tree")))
     form("files-with-a-shard-size", "bad-shard-size", "files have no shard size", "5.7", bundle(statement(resources(SMALL), shard_size=10)))
+    form("files-with-a-null-size", "bad-shard-size", "files with a shard size of null, which is not absent", "5.7", bundle(statement(resources(SMALL), shard_size=None)))
     form("hash-unknown", "unknown-algorithm", "MD5", "5.4", bundle(statement(resources(SMALL, "md5"), hash_type="md5")))
     form(
         "hash-of-the-configuration",
@@ -1087,6 +1186,20 @@ def statements():
         "sha256-sharded-20 where 10 was signed",
         "4.4",
         bundle(sharded_of(resources(LONG, shard=10, spelled="sha256-sharded-20"))),
+    )
+    form(
+        "hash-type-sharded-of-another-size",
+        "unknown-algorithm",
+        "sha256-sharded-20 as hash_type where 10 was signed",
+        "4.4",
+        bundle(statement(resources(LONG, shard=10), method="shards", hash_type="sha256-sharded-20", shard_size=10)),
+    )
+    form(
+        "hash-type-sharded-of-files",
+        "unknown-algorithm",
+        "sha256-sharded-10 as hash_type of files",
+        "4.4",
+        bundle(statement(resources(SMALL), hash_type="sha256-sharded-10")),
     )
     form("digest-short", "bad-digest", "a digest of 31 bytes", "5.4", bundle(changed_root("predicate/resources/0/digest", "ab" * 31)))
     form(
@@ -1129,6 +1242,8 @@ def names():
     unsafe("a\u2028b", "line-separator", "Unicode's line separator")
     form("name-dot-among-others", "unsafe-name", "'.' is one file alone", "5.2", bundle(statement(resources({".": b"1", "a": b"2"}))))
     form("shards-name-climbing", "unsafe-name", "a range of a file outside", "5.2", bundle(named_shards("../a:0:10")))
+    form("shards-dot-among-others", "unsafe-name", "a range of '.' beside another file's", "5.2", bundle(named_shards(".:0:10", "a:0:10")))
+    form("shards-file-and-folder", "name-twins", "ranges of a file, and of another below it", "5.3", bundle(named_shards("a:0:10", "a/b:0:10")))
     twice = [*resources({"a": b"1"}), *resources({"a": b"2"})]
     form("name-twice", "duplicate-name", "one name with two digests", "5.3", bundle(statement(twice)), files={"a": b"2"})
     form(
@@ -1250,6 +1365,14 @@ def trees():
         raw=bundle(statement(resources(SMALL), ignore_paths=ABSENT), material=old_material(ALICE)),
     )
     differs(
+        "extra-git-beside-signed",
+        "unsigned-file",
+        "an old bundle that signed something of .git leaves nothing else of it out",
+        "4.2",
+        {**SMALL, ".git/HEAD": b"1", ".git/hooks/x": b""},
+        raw=bundle(statement(resources({**SMALL, ".git/HEAD": b"1"}), ignore_paths=ABSENT), material=old_material(ALICE)),
+    )
+    differs(
         "extra-beside-ignored",
         "unsigned-file",
         "what is ignored is a whole component, not the beginning of a name",
@@ -1329,9 +1452,43 @@ def trees():
     links()
     differs("fifo", "special-file", "a pipe, which would hang a reader", "8.5", [*tree_of(SMALL), {"name": "model/p", "fifo": True}])
     differs("fifo-for-a-file", "special-file", "a pipe under a signed name", "8.5", [entry("model/a", b"1"), {"name": "model/b/c", "fifo": True}])
+    differs(
+        "fifo-ignored",
+        "special-file",
+        "a pipe at an ignored path",
+        "8.5",
+        [*tree_of(SMALL), {"name": "model/cache", "fifo": True}],
+        raw=bundle(statement(resources(SMALL), ignore_paths=["cache"])),
+    )
+    differs(
+        "socket-tolerated",
+        "special-file",
+        "a socket, where unsigned files are tolerated",
+        "8.5",
+        [*tree_of(SMALL), {"name": "model/s", "socket": True}],
+        options={"ignore_unsigned": True},
+    )
     differs("name-with-line-break", "unsafe-name", "a name on the disk that no manifest could hold", "8.5", {**SMALL, "x\ny": b""})
     differs("name-not-utf-8", "unsafe-name", "a name on the disk that is no text", "8.5", [*tree_of(SMALL), entry(b"model/\xff", b"")])
     differs("twins", "name-twins", "a twin of a signed file beside it", "8.5", {**SMALL, "A": b"1"})
+    differs("twins-tolerated", "name-twins", "a twin of a signed file, where unsigned files are tolerated", "8.5", {**SMALL, "b/C": b""}, options={"ignore_unsigned": True})
+    for name in ("model.sig", ".gitattributes", ".gitignore"):
+        differs(
+            f"folder-as-{name.strip('.').replace('.', '-')}",
+            "unsigned-file",
+            f"a folder as {name}, which is ignored as a file",
+            "8.5",
+            {**SMALL, f"{name}/x": b""},
+            raw=bundle(statement(resources(SMALL), ignore_paths=[name])),
+        )
+    differs(
+        "link-as-bundle",
+        "unsigned-file",
+        "a link to a folder as model.sig, which is ignored as a file",
+        "8.5",
+        [entry("outside/x", b""), *tree_of(SMALL), {"name": "model/model.sig", "link": "../outside"}],
+        raw=bundle(statement(resources(SMALL), ignore_paths=["model.sig", "x"])),
+    )
     differs(
         "folder-as-claims",
         "unsigned-file",
@@ -1473,6 +1630,13 @@ def old_writer():
         by(json.dumps(old_statement({"\u00e9": b"1"}), ensure_ascii=False, indent=2).encode()),
     )
     refused(
+        "old-tab",
+        "wrong-signer",
+        "a payload that 0.2.0 could not have written, with a tab between its lines",
+        "9.4",
+        by(text(said) + b"\t"),
+    )
+    refused(
         "old-type-escaped",
         "wrong-signer",
         "the type is not named in plain letters",
@@ -1509,12 +1673,15 @@ def old_writer():
     )
     form("old-annotation-missing", "missing-field", "annotations that do not name the hash", "9.2", by(changed(said, "subject/0/annotations", {})))
     form("old-annotation-unknown", "unknown-field", "an annotation that nobody knows", "9.2", by(changed(said, "subject/0/annotations/start", 0)))
+    form("old-annotations-null", "bad-field", "annotations that are null, which is not absent", "9.2 1.5", by(changed(said, "subject/0/annotations", None)))
+    form("old-digest-named-otherwise", "bad-subject", "a digest under its own name, which 0.2.0 never gave", "9.1", by(changed(said, "subject/0/digest", {"blake2b": "ab" * 64})))
     form("old-annotations-a-list", "bad-field", "annotations that are a list", "9.2", by(changed(said, "subject/0/annotations", [1])))
     form("old-two-digests", "bad-subject", "a file with two digests", "9.1", by(changed(said, "subject/0/digest/sha512", "ab")))
     form("old-predicate-in-earnest", "unknown-field", "a predicate that says something", "9.3", by({**said, "predicate": {"files": []}}))
     form("old-predicate-unused-number", "bad-field", "the dummy member is a number", "9.3", by({**said, "predicate": {"unused": 1}}))
     form("old-name-climbing", "unsafe-name", "a file outside", "9.7", by(old_statement({"../a": b"1"})))
     form("old-name-twice", "duplicate-name", "a file twice", "9.7", by({**said, "subject": said["subject"] + said["subject"][:1]}))
+    form("old-name-twins", "name-twins", "two files whose names differ in case", "9.7", by(old_statement({"a": b"1", "A": b"2"})))
     form("old-name-missing", "unsafe-name", "a file without a name", "9.1", by(changed(said, "subject/0/name", ABSENT)))
     refused("old-git-unsigned", "unsigned-file", "0.2.0 left nothing out: a git folder is unsigned", "9.6", by(said), files={**SMALL, ".git/x": b""})
     refused(

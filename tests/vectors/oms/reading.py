@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -40,6 +41,8 @@ class Case:
                 os.makedirs(place, exist_ok=True)
             elif entry.get("fifo"):
                 os.mkfifo(place)
+            elif entry.get("socket"):
+                os.mknod(place, stat.S_IFSOCK | 0o600)
             elif "hard_link" in entry:
                 os.link(os.path.join(os.fsencode(scratch), entry["hard_link"].encode()), place)
             elif "link" in entry:

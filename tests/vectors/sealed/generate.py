@@ -1,8 +1,8 @@
 """Writes the sealed vectors: `python tests/vectors/sealed/generate.py` replaces all cases beside it.
 
 `whole` is a sealed folder; every other case is that folder with the files of the
-case put over it: one fault, and `expect` with one word, `opens` or the code of
-the refusal. Signatures, nonces and wrapped keys are random, so a second run
+case put over it (and without those that `without` names): one fault, and `expect`
+with one word, `opens` or the code of the refusal. Signatures, nonces and wrapped keys are random, so a second run
 gives other bytes with the same outcomes. The keys are for these files only.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import copy
+import functools
 import json
 import os
 import shutil
@@ -24,12 +25,13 @@ from trustkit.attest.dsse import PAYLOAD_TYPE, Envelope, Signature, pae
 from trustkit.attest.predicates.model_signature import statement_of
 from trustkit.attest.predicates.sealed import statement_of_sealed
 from trustkit.attest.statement import statement_to_bytes
-from trustkit.digest import digest_of
+from trustkit.digest import digest_of, parse_digest
 from trustkit.sealing.descriptor import Descriptor, Part, part_aad
 from trustkit.sealing.floe import HEADER_LENGTH, Parameters, PartSealer, segments_of
 from trustkit.sealing.keys import Dek, commitment
 from trustkit.sealing.passphrase import PassphraseRecipient
 from trustkit.sealing.recipients import generate_opener, opener_from_pem, recipient_from_pem, wrap_document
+from trustkit.sealing.shredded import Record
 from trustkit.signing.key import generate_key, load_signer
 
 HERE = Path(__file__).parent
@@ -65,12 +67,16 @@ def sealed(name, plain, *, version, manifest, secret=SECRET):
     return bytes(part)
 
 
+def payload_of(bundle):
+    return base64.b64decode(json.loads(bundle)["dsseEnvelope"]["payload"])
+
+
 class Release:
     """One sealed version: its blobs by file name, and its documents, ready to be spoiled."""
 
-    def __init__(self, people, recipients, *, version=3, line=LINE, by="publisher", files=None):
+    def __init__(self, people, recipients, *, version=3, line=LINE, by="publisher", files=None, manifest=None):
         self.people = people
-        self.manifest = Manifest(
+        self.manifest = manifest or Manifest(
             tuple(Resource(name, digest_of(content)) for name, content in sorted((files or FILES).items()))
         )
         self.blobs = {
@@ -94,12 +100,16 @@ class Release:
         )
         self.names = {name: self.descriptor.part(name).blob.hex for name in self.blobs}
         statement = statement_of_sealed(self.descriptor, root_digest=self.manifest.root_digest)
-        self.original = statement_to_bytes(statement)
-        self.payload = json.loads(self.original)
+        self.payload = json.loads(statement_to_bytes(statement))
         self.recipients = json.loads(wrap_document(dek, self.descriptor.context, recipients))
-        self.author = signed(statement_to_bytes(statement_of(self.manifest, "tiny-llm")), people["author"])
+        self.beside: dict[str, bytes] = {}
+        self.author = self.authored("author")
         self.signer = "publisher"
         self.edited = lambda raw: raw
+
+    def authored(self, name):
+        """Sign the manifest as somebody."""
+        return signed(statement_to_bytes(statement_of(self.manifest, "tiny-llm")), self.people[name])
 
     @property
     def predicate(self):
@@ -107,26 +117,30 @@ class Release:
 
     def __deepcopy__(self, memo):
         other = copy.copy(self)
-        for name in ("blobs", "names", "payload", "recipients"):
+        for name in ("beside", "blobs", "names", "payload", "recipients"):
             setattr(other, name, copy.deepcopy(getattr(self, name), memo))
         return other
 
     def files(self):
         descriptor = BASE.get("descriptor.sigstore.json")
         raw = json.dumps(self.payload, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
-        if (raw, self.signer) != (self.original, "publisher") or descriptor is None:
+        if descriptor is None or self.signer != "publisher" or raw != payload_of(descriptor):
             descriptor = signed(raw, self.people[self.signer])
         return {
             "descriptor.sigstore.json": self.edited(descriptor),
             "recipients.json": (json.dumps(self.recipients, indent=2) + "\n").encode(),
             "model.sig": self.author,
             **{f"blobs/{self.names[name]}": blob for name, blob in self.blobs.items()},
+            **self.beside,
         }
 
-    def write(self, case, expect, why):
+    def write(self, case, expect, why, *, without=()):
         CASES[case] = (expect, why)
         files = {name: raw for name, raw in self.files().items() if BASE.get(name) != raw}
-        assert files, "nothing is special about this case"
+        assert files or without, "nothing is special about this case"
+        if without:
+            assert set(without) <= BASE.keys()
+            files["without"] = "".join(f"{name}\n" for name in without).encode()
         for name, raw in files.items():
             (HERE / case / name).parent.mkdir(parents=True, exist_ok=True)
             (HERE / case / name).write_bytes(raw)
@@ -185,6 +199,73 @@ def good(make):
         {"kind": "kms-of-next-year", "key": f"sha256:{'0' * 64}", "wrapped": "AAAA"}
     )
     release.write("recipient_of_unknown_kind", "opens", "an entry of a kind that no reader knows yet")
+    release = make()
+    release.beside = {"notes.txt": b"no document names this", "blobs/0": b"nor this"}
+    release.write("files_that_nobody_names", "opens", "two files more: a reader does not list the folder")
+    release = make()
+    release.beside = {"shredded.json": record(release)}
+    release.write("shredded_and_a_document", "opens", "a record of a shredding, and the document is still there")
+
+
+def record(release):
+    """Write the record of a shredding of this folder."""
+    return Record(
+        at=1_767_225_600,
+        descriptor=digest_of(BASE["descriptor.sigstore.json"]),
+        recipients_document=digest_of(BASE["recipients.json"]),
+        dek_id=DEK_ID,
+        recipients=tuple(
+            (one["kind"], parse_digest(one["key"])) for one in release.recipients["recipients"]
+        ),
+    ).to_bytes()
+
+
+def sharded(*, longer=0):
+    """Return a manifest in ranges of 32 bytes; of the largest file perhaps some bytes more."""
+    resources = []
+    for name, content in sorted(FILES.items()):
+        raw = content + bytes(longer if name == "weights/model.bin" else 0)
+        resources += [
+            Resource(name, digest_of(raw[start : start + 32]), start, min(start + 32, len(raw)))
+            for start in range(0, len(raw), 32) or [0]
+        ]
+    return Manifest(tuple(resources), "shards", "sha256", 32)
+
+
+def spoiled_folders(make, people, recipients):
+    """What is not there, and what the author said otherwise."""
+    make().write(
+        "part_missing_fail",
+        "file-missing",
+        "a blob is not there",
+        without=[f"blobs/{make().names['config.json']}"],
+    )
+    release = make()
+    release.beside = {"shredded.json": record(release)}
+    release.write(
+        "recipients_shredded_fail", "shredded", "a record, and no document", without=["recipients.json"]
+    )
+    release = make()
+    release.author = release.authored("stranger")
+    release.write("author_unknown_fail", "wrong-signer", "the author's bundle is signed by a key nobody named")
+    release = make()
+    release.author = release.authored("publisher")
+    release.write("author_is_the_publisher_fail", "wrong-signer", "a publisher is no author of what he seals")
+    other = make()
+    other.author = Release(people, [recipients["x25519"]], files=FILES | {"empty": b"x"}).author
+    other.write("author_of_other_bytes_fail", "manifest-mismatch", "the author's bundle of another version")
+
+    def ranged(name, expect, why, **how):
+        release = Release(people, [recipients["x25519"]], manifest=sharded(**how))
+        release.write(name, expect, why)
+
+    ranged("author_in_shards", "opens", "the author signed ranges, which say how long the files are")
+    ranged(
+        "author_of_other_lengths_fail",
+        "parts-mismatch",
+        "the author's ranges say that a file is a byte longer than its part",
+        longer=1,
+    )
 
 
 def spoiled_parts(make):
@@ -317,6 +398,21 @@ def spoiled_descriptors(make):
     case("other_line", "line-not-in-policy", "a line the policy does not speak for", rename)
     case("bad_line", "bad-line", "upper case", member("line", "Acme/tiny-llm"))
     case("version_zero", "bad-version", "versions count from 1", member("version", 0))
+    case("version_too_large", "bad-version", "2^53, which some readers round", member("version", 2**53))
+    case("long_line", "bad-line", "256 characters", lambda r: rename(r, "a" * 256))
+    case("huge_segments", "bad-segment-length", "a byte more than 16 MiB", member("segment_length", (1 << 24) + 1))
+    case(
+        "bad_publisher_key",
+        "bad-digest",
+        "a key of a publisher without algorithm",
+        member("publisher_key", "0" * 64),
+    )
+    case(
+        "two_subjects",
+        "bad-subject",
+        "the subject twice",
+        lambda r: r.payload["subject"].append(r.payload["subject"][0]),
+    )
     case("version_text", "bad-field", "a version as text", member("version", "3"))
     case("other_suite", "unknown-suite", "suite 2", member("suite", 2))
     case("short_segments", "bad-segment-length", "no room for a byte", member("segment_length", 32))
@@ -372,6 +468,7 @@ def spoiled_descriptors(make):
         member("manifest_digest", f"sha256:{'0' * 64}"),
     )
     case("missing_part", "parts-mismatch", "a signed file has no part", lambda r: r.predicate["parts"].pop())
+    case("part_of_nobody", "parts-mismatch", "a part of a file that the author did not sign", one_more)
 
 
 def edit(release):
@@ -390,8 +487,14 @@ def repeat(release):
     )
 
 
-def rename(release):
-    release.predicate["line"] = release.payload["subject"][0]["name"] = "acme/other"
+def rename(release, line="acme/other"):
+    release.predicate["line"] = release.payload["subject"][0]["name"] = line
+
+
+def one_more(release):
+    last = copy.deepcopy(release.predicate["parts"][-1])
+    last["name"], last["blob"] = "weights/more.bin", f"sha256:{'0' * 64}"
+    release.predicate["parts"].append(last)
 
 
 def twins(release):
@@ -440,6 +543,13 @@ def spoiled_recipients(make, people, recipients):
         "a member of its own",
         lambda r: r.recipients.__setitem__("note", ""),
     )
+    case(
+        "too_deep",
+        "too-deep",
+        "65 levels",
+        lambda r: r.recipients.__setitem__("recipients", functools.reduce(lambda inner, _: [inner], range(63), [])),
+    )
+    case("null_dek_id", "bad-field", "no data key: null", lambda r: r.recipients.__setitem__("dek_id", None))
     case("bad_kind", "bad-recipient-kind", "a kind with a space", entry("kind", "hpke x25519"))
     case("bad_base64", "bad-base64", "bits after the end", entry("wrapped", "AB=="))
     case("short_wrap", "bad-wrapped-key", "79 bytes", entry("wrapped", base64.b64encode(bytes(79)).decode()))
@@ -531,16 +641,14 @@ def main():
     spoiled_recipients(make, people, recipients)
     rival = Release(people, [recipients["x25519"]], by="rival").descriptor.context
     spoiled_kinds(make, base.descriptor.context, rival, recipients)
-    other = make()
-    other.author = Release(people, [recipients["x25519"]], files=FILES | {"empty": b"x"}).author
-    other.write("author_of_other_bytes_fail", "manifest-mismatch", "the author's bundle of another version")
+    spoiled_folders(make, people, recipients)
     rows = "".join(f"| `{name}` | `{expect}` | {why} |\n" for name, (expect, why) in sorted(CASES.items()))
     (HERE / "README.md").write_text(README + rows)
 
 
 README = """# Sealed folders, right and wrong
 
-Made by `generate.py`. `whole` is a folder as `trustkit seal` writes it, but with 64-byte segments, so that a few bytes make several. Every other case is that folder with the files of the case put over it: at most one fault. `expect` says `opens`, or the code of the refusal. The format is `trustkit/sealing/FORMAT.md`. Keys and policy are in `keys/`: private keys there open nothing but these files.
+Made by `generate.py`. `whole` is a folder as `trustkit seal` writes it, but with 64-byte segments, so that a few bytes make several. Every other case is that folder with the files of the case put over it, and without those that a file `without` names, one a line: at most one fault. `expect` says `opens`, or the code of the refusal. The format is `trustkit/sealing/FORMAT.md`. Keys and policy are in `keys/`: private keys there open nothing but these files.
 
 The plaintext is three files: `config.json` (`{"layers": 2, "x": 1}`), `empty` (nothing), `weights/model.bin` (the bytes 0 to 70). The data key is the bytes 0 to 31.
 

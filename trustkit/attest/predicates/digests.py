@@ -78,9 +78,9 @@ def in_words_of_today(statement: Statement) -> Statement:
 
 
 def _algorithm(subject: Subject) -> Algorithm:
-    if subject.annotations is None:
+    if not subject.annotations:
         return "sha256"  # as its documentation has it
-    annotations = strictjson.Fields(subject.annotations, "subject[].annotations")
+    annotations = strictjson.Fields(subject.annotations[0], "subject[].annotations")
     named = annotations.take(_ANNOTATION, str)
     annotations.done()
     if named not in _ALGORITHMS:

@@ -87,6 +87,8 @@ def parse_sealed(statement: Statement) -> Descriptor:
         parts=tuple(_part(entry) for entry in entries),
     )
     fields.done()
+    if statement.resources is not None:  # a member of a large predicate like any other, held in columns
+        raise FormatError("unknown-field", "predicate has a member 'resources' that no descriptor has")
     check_distinct(part.name for part in descriptor.parts)
     _check_subject(statement, descriptor)
     return descriptor

@@ -26,7 +26,7 @@ START_SECONDS = 20
 """How long a service may take until it accepts."""
 STOP_SECONDS = 10
 
-_LISTENING = re.compile(r"^listening on (\S+)$", re.MULTILINE)
+_LISTENING = re.compile(r"^[a-z-]+: listening on (\S+)$", re.MULTILINE)
 
 
 @dataclass(slots=True)

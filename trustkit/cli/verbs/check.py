@@ -11,14 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trustkit.cli.answer import Answer, counted
-from trustkit.cli.naming import digests_of, naming_flags, naming_of
+from trustkit.cli.naming import naming_flags
 from trustkit.cli.parser import Parser, text_of
 from trustkit.cli.terminal import Terminal
 from trustkit.errors import DeniedError, UsageError
+from trustkit.records import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from trustkit.strictjson import Value
     from trustkit.workflows.checking import Finding
     from trustkit.workloads.manifests import Subject
 
@@ -37,10 +39,14 @@ CODES = (
     "not-pinned",
     "reserved-annotation",
     "unknown-kind",
+    "unread-object",
     "unresolved-gpu",
     "unresolved-model",
 )
 """What a manifest is refused for."""
+_NOTHING = (
+    "there is no Kubernetes object in what was checked; look at the path, and what --exclude leaves out"
+)
 
 
 def configure(parser: Parser) -> None:
@@ -69,22 +75,26 @@ def run(arguments: argparse.Namespace, _terminal: Terminal) -> Answer:
     """Read all manifests, ask the extractor, and list what it says."""
     if arguments.json and arguments.format is not None:
         raise UsageError("bad-arguments", "--json is a format itself; leave out --format or --json")
-    from trustkit.artifact.inputs import read_input
+    from trustkit.artifact.inputs import of_file, read_input
     from trustkit.cli.manifests import files_in
     from trustkit.workflows.checking import check_manifests
+    from trustkit.workflows.naming import exempted_by, table_and_bases, told_of
     from trustkit.workloads import lock
 
     locked = None
-    table, bases = naming_of(arguments)
+    table, bases = table_and_bases(arguments.table, arguments.bases)
     if arguments.lock is not None:
-        locked = lock.parse_lock(read_input(arguments.lock, max_bytes=lock.MAX_BYTES, what="lockfile"))
+        with of_file(arguments.lock):
+            locked = lock.parse_lock(read_input(arguments.lock, max_bytes=lock.MAX_BYTES, what="lockfile"))
     files = files_in(arguments.path, arguments.exclude or ())
     subjects = list(itertools.chain.from_iterable(map(_subjects, files)))
     findings = list(
         check_manifests(subjects, table=table, given=bases, lock=locked, allowed=arguments.allow or ())
     )
     read = {"files": len(files), "objects": len(subjects)}
-    return _answer(findings, read, digests_of(table, bases), arguments.format)
+    known = told_of(table, bases)
+    answer = _answer(findings, read, known, arguments.format)
+    return replace(answer, warnings=[*exempted_by(table, arguments.table), *answer.warnings])
 
 
 def _subjects(file: Path) -> Iterator[Subject]:
@@ -95,28 +105,35 @@ def _subjects(file: Path) -> Iterator[Subject]:
 
 
 def _answer(
-    findings: Sequence[Finding], read: Mapping[str, int], digests: Mapping[str, str], form: str | None
+    findings: Sequence[Finding], read: Mapping[str, int], known: Mapping[str, Value], form: str | None
 ) -> Answer:
-    from trustkit.cli.findings import document_of, line_of, markdown, sarif
+    from trustkit.cli.findings import document_of, line_of, markdown, remedies_of, sarif
 
     refused = [finding for finding in findings if finding.refused]
-    where = f"in {counted(read['objects'], 'object')} of {counted(read['files'], 'file')}"
-    counts = {**read, "references": len(findings), "refused": len(refused)}
+    references = sum(finding.model is not None for finding in findings)
+    noun = "model reference" if references == len(findings) else "finding"
+    what = (
+        f"{counted(len(findings), noun)} in {counted(read['objects'], 'object')} "
+        f"of {counted(read['files'], 'file')}"
+    )
+    counts = {**read, "references": references, "refused": len(refused)}
     codes = sorted({finding.code for finding in refused})
+    remedies = remedies_of(codes)
+    several = len(codes) > 1
     refusal = DeniedError(
         "manifests-refused",
-        f"{len(refused)} of {counted(len(findings), 'model reference')} {where} cannot stay as they are "
-        f"({', '.join(codes)}); pin them or lock them",
+        f"{len(refused)} of {what} cannot stay as they are ({', '.join(codes)}); "
+        f"{'the list says what to do about each' if several else ''.join(remedies)}",
         codes=list(codes),
         **counts,
     )
     product = {"sarif": sarif, "markdown": markdown}.get(form or "")
     return Answer(
         "checked",
-        f"{counted(len(findings), 'model reference')} {where}; none is refused",
-        lines=[line_of(finding) for finding in findings],
-        fields={**counts, **digests, "findings": [document_of(finding) for finding in findings]},
-        warnings=[] if read["objects"] else ["there is no Kubernetes object in what was checked"],
+        f"{what}; none is refused",
+        lines=[*map(line_of, findings), *(remedies if several else ())],
+        fields={**counts, **known, "findings": [document_of(finding) for finding in findings]},
+        warnings=[] if read["objects"] else [_NOTHING],
         product=None if product is None else product(findings),
         product_name=form or "",
         audible=product is not None,

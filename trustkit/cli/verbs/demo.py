@@ -13,7 +13,7 @@ from pathlib import Path
 from trustkit.cli.answer import Answer, counted
 from trustkit.cli.parser import Parser
 from trustkit.cli.terminal import Terminal
-from trustkit.errors import UsageError
+from trustkit.errors import extra_needed
 
 FOLDER = Path("demo")
 """Where it goes unless told otherwise."""
@@ -47,11 +47,11 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> Answer:
     """Tell the story, line by line, and sum it up."""
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
-        raise _extra_needed(", ".join(missing))
+        raise extra_needed("the demo", ", ".join(missing), "demo")
     try:
         from trustkit.cli.demo.story import tell
     except ModuleNotFoundError as error:
-        raise _extra_needed(error.name) from None
+        raise extra_needed("the demo", error.name, "demo") from None
     told = tell(
         arguments.folder or FOLDER,
         overwrite=arguments.overwrite,
@@ -70,7 +70,3 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> Answer:
             ],
         },
     )
-
-
-def _extra_needed(module: str | None) -> UsageError:
-    return UsageError("extra-needed", f"the demo needs {module}; install model-trustkit[demo]", module=module)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from pathlib import Path
 
 from trustkit import strictjson
 from trustkit.cli.answer import Answer, Row, counted
@@ -18,6 +19,7 @@ from trustkit.cli.claims import (
     of_bundle,
     of_descriptor,
     of_manifest,
+    of_record,
     statement_in,
     unknown_document,
 )
@@ -28,7 +30,8 @@ from trustkit.errors import FormatError, LimitError, UsageError
 
 STORY = """
 Show what a file claims: a bundle (an author's signature, a publisher's descriptor, any other
-attestation), a recipients document, certificates, or a key. Private keys are recognized, never shown.
+attestation), a recipients document or the record of its shredding, certificates, or a key.
+Private keys are recognized, never shown.
 
 Nothing is verified: everything printed is what somebody wrote into the file.
 """
@@ -52,16 +55,23 @@ def configure(parser: Parser) -> None:
 
 def run(arguments: argparse.Namespace, _terminal: Terminal) -> Answer:
     """Recognize the file by its content, and describe it."""
-    from trustkit.artifact.inputs import is_folder, read_input
+    from trustkit.artifact.inputs import is_folder, of_file, read_input
     from trustkit.attest.bundle import MAX_BYTES
-    from trustkit.sealing.recipients import MAX_BYTES as RECIPIENTS_MAX_BYTES
 
-    path = arguments.file
+    path: Path = arguments.file
     if is_folder(path):
-        raise FormatError(
+        raise UsageError(
             "special-file", f"{str(path)!r} is a folder; name a file in it, such as {path / 'model.sig'}"
         )
-    raw = read_input(arguments.file, max_bytes=MAX_BYTES, what="file")
+    with of_file(path):
+        return _shown(path, read_input(path, max_bytes=MAX_BYTES, what="file"))
+
+
+def _shown(path: Path, raw: bytes) -> Answer:
+    from trustkit.attest.bundle import MAX_BYTES
+    from trustkit.sealing.recipients import MAX_BYTES as RECIPIENTS_MAX_BYTES
+    from trustkit.sealing.shredded import VERSION as SHREDDED
+
     if raw.lstrip()[:11] == b"-----BEGIN ":
         return _key(raw)
     if _POLICY.search(raw[:_POLICY_LOOK]):
@@ -69,14 +79,18 @@ def run(arguments: argparse.Namespace, _terminal: Terminal) -> Answer:
             "unknown-document",
             f"this is a verification policy; look at it with: trustkit policy check {path}",
         )
+    if not raw.lstrip().startswith((b"{", b"[")):
+        raise unknown_document(path)
     if len(raw) > RECIPIENTS_MAX_BYTES:
         return _bundle(raw)  # nothing else of ours is that large; parsed once
     document = strictjson.parse_object(raw, max_bytes=MAX_BYTES, what="file")
     if "mediaType" in document or "dsseEnvelope" in document:
         return _bundle(raw)
+    if document.get("version") == SHREDDED:
+        return _record(raw)
     if "recipients" in document:
         return _recipients(raw)
-    raise unknown_document()
+    raise unknown_document(path)
 
 
 def _bundle(raw: bytes) -> Answer:
@@ -113,6 +127,17 @@ def _recipients(raw: bytes) -> Answer:
     )
 
 
+def _record(raw: bytes) -> Answer:
+    from trustkit.sealing.shredded import parse_record
+
+    rows, fields = of_record(parse_record(raw))
+    return claimed(
+        "the record of a shredding: the wrapped keys of a sealed folder were destroyed",
+        rows,
+        {**fields, "kind": "shredded"},
+    )
+
+
 def _key(raw: bytes) -> Answer:
     if b"-----BEGIN CERTIFICATE-----" in raw and b"PRIVATE KEY-----" not in raw:
         return _certificates(raw)
@@ -136,7 +161,7 @@ def _key(raw: bytes) -> Answer:
         "a public key; whose it is has to be known from elsewhere",
         [
             ("fingerprint", fingerprint),
-            *([("hint in bundles", hint)] if hint else []),
+            *([("key hint", hint)] if hint else []),
             ("use", " and ".join(uses)),
         ],
         {"kind": "public-key", "fingerprint": fingerprint, "key_hint": hint or None, "uses": list(uses)},

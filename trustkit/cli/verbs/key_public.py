@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> Answer:
 
 def _public_half(path: Path, passphrase: bytes | None) -> tuple[str, str]:
     """Return PEM text and fingerprint of the public half, whichever of our two kinds the key is of."""
-    from trustkit.artifact.inputs import read_input
+    from trustkit.artifact.inputs import of_file, read_input
     from trustkit.sealing.hpke import opener_from_pem
     from trustkit.signing.key import MAX_KEY_BYTES, load_signer
 
@@ -65,5 +65,16 @@ def _public_half(path: Path, passphrase: bytes | None) -> tuple[str, str]:
     except FormatError:
         if read_input(path, max_bytes=MAX_KEY_BYTES, what="key").count(b"-----BEGIN ") != _HYBRID:
             raise
-    opener = opener_from_pem(read_input(path, max_bytes=MAX_KEY_BYTES, what="key"), passphrase=passphrase)
+    pem = read_input(path, max_bytes=MAX_KEY_BYTES, what="key")
+    try:
+        with of_file(path):
+            opener = opener_from_pem(pem, passphrase=passphrase)
+    except UsageError as error:
+        if error.code != "unsupported-key":
+            raise
+        raise UsageError(
+            "unsupported-key",
+            f"{str(path)!r} is of no kind that is used here: EC keys on P-256, P-384 or P-521 sign, "
+            "and X25519, P-256 or mlkem768-x25519 is sealed to",
+        ) from None
     return opener.public_pem().decode("ascii"), str(opener.key_id)

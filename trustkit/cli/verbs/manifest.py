@@ -43,9 +43,11 @@ def run(arguments: argparse.Namespace, _terminal: Terminal) -> Answer:
     from trustkit.attest.bundle import parse_bundle
     from trustkit.attest.predicates.digests import in_words_of_today
     from trustkit.attest.predicates.model_signature import parse_manifest
+    from trustkit.workflows.reading import about_bundle
 
     source, raw = _bundle_of(arguments.path, arguments.bundle)
-    manifest = parse_manifest(in_words_of_today(statement_in(parse_bundle(raw))))
+    with about_bundle(source):
+        manifest = parse_manifest(in_words_of_today(statement_in(parse_bundle(raw))))
     rows, fields = digests_of(manifest) if arguments.digest else of_manifest(manifest)
     fields["bundle"] = str(source)
     if arguments.digest:
@@ -68,17 +70,12 @@ def _bundle_of(path: Path, bundle: Path | None) -> tuple[Path, bytes]:
     import os
 
     from trustkit import workflows
-    from trustkit.artifact.inputs import read_input
-    from trustkit.attest.bundle import MAX_BYTES
-    from trustkit.errors import UsageError, VerificationError
+    from trustkit.errors import UsageError
+    from trustkit.workflows.reading import bundle_at, unsigned
 
     if not os.path.lexists(path):
         raise UsageError("no-such-path", f"there is nothing at {str(path)!r}", path=str(path))
     source = bundle or workflows.default_bundle(path)
     if bundle is None and not os.path.lexists(source):
-        raise VerificationError(
-            "unsigned",
-            f"there is no signature at {str(source)!r}; "
-            "name its bundle with --bundle, or ask its author to sign it",
-        )
-    return source, read_input(source, max_bytes=MAX_BYTES, what="bundle")
+        raise unsigned(path, source)
+    return source, bundle_at(source, named=bundle is not None)

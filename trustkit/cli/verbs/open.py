@@ -14,7 +14,7 @@ from trustkit.cli.keys import given
 from trustkit.cli.parser import Parser
 from trustkit.cli.recipients import files_of, opener_flags, opener_of
 from trustkit.cli.terminal import Terminal
-from trustkit.cli.trust import policy_from_flags, trust_flags
+from trustkit.cli.trust import anybody_warnings, policy_from_flags, trust_flags
 
 if TYPE_CHECKING:
     from trustkit.workflows import Opened
@@ -67,13 +67,19 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> Answer:
             ),
             progress=progress,
         )
-    return _answer(opened)
+    signed = opened.signed
+    return _answer(opened, anybody_warnings(policy, (*signed.author.signers, *signed.publishers)))
 
 
-def _answer(opened: Opened) -> Answer:
+def _answer(opened: Opened, warnings: list[str]) -> Answer:
     descriptor, author = opened.signed.descriptor, opened.signed.author
     signers = [
-        {"role": role, "authority": signer.authority, "fingerprint": str(signer.fingerprint)}
+        {
+            "role": role,
+            "authority": signer.authority,
+            "fingerprint": str(signer.fingerprint),
+            "key_hint": signer.hint,
+        }
         for role, found in (("author", author.signers), ("publisher", opened.signed.publishers))
         for signer in found
     ]
@@ -101,4 +107,5 @@ def _answer(opened: Opened) -> Answer:
             "files": opened.files,
             "bytes": opened.bytes,
         },
+        warnings=warnings,
     )

@@ -13,14 +13,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trustkit.cli.answer import Answer, counted
-from trustkit.cli.naming import digests_of, naming_flags, naming_of
+from trustkit.cli.naming import naming_flags
 from trustkit.cli.parser import Parser, path_of, text_of
 from trustkit.cli.terminal import Terminal
 from trustkit.cli.trust import policy_from_flags, trust_flags
 from trustkit.errors import UsageError, VerificationError
+from trustkit.records import replace
 
 if TYPE_CHECKING:
     from trustkit.digest import Digest
+    from trustkit.strictjson import Value
     from trustkit.workflows.pinning import Pinned
 
 STORY = """
@@ -61,8 +63,9 @@ def configure(parser: Parser) -> None:
 
 def run(arguments: argparse.Namespace, _terminal: Terminal) -> Answer:
     """Verify what references mean, change manifests, and write them."""
-    from trustkit.artifact.inputs import read_input, status_of
+    from trustkit.artifact.inputs import of_file, read_input, status_of
     from trustkit.cli.manifests import STANDARD_INPUT, content_of, files_in
+    from trustkit.workflows.naming import exempted_by, table_and_bases, told_of
     from trustkit.workflows.pinning import pin_manifests
     from trustkit.workloads import lock
 
@@ -72,27 +75,24 @@ def run(arguments: argparse.Namespace, _terminal: Terminal) -> Answer:
     target: Path = arguments.lock or LOCK
     there = status_of(target) is not None
     before = read_input(target, max_bytes=lock.MAX_BYTES, what="lockfile") if there else b""
-    table, bases = naming_of(arguments)
+    with of_file(target):
+        locked = lock.parse_lock(before) if there else lock.Lock({})
+    table, bases = table_and_bases(arguments.table, arguments.bases)
     files = {
         str(path): content_of(path)
         for path in files_in(arguments.path, arguments.exclude or ())
         if path != target
     }
-    pinned = pin_manifests(
-        files,
-        digests,
-        lock=lock.parse_lock(before) if there else lock.Lock({}),
-        table=table,
-        given=bases,
-    )
+    pinned = pin_manifests(files, digests, lock=locked, table=table, given=bases)
     new = lock.to_bytes(pinned.lock)
     after = {**({str(target): new} if new != before else {}), **pinned.files}  # the lockfile first
     old = {**files, str(target): before}
     if not arguments.dry_run:
         for name, content in after.items():
             _write(Path(name), old[name], content)
-    known = digests_of(table, bases)
-    return _answer(pinned, old, after, known, diff=arguments.diff, written=not arguments.dry_run)
+    known = told_of(table, bases)
+    answer = _answer(pinned, old, after, known, diff=arguments.diff, written=not arguments.dry_run)
+    return replace(answer, warnings=[*exempted_by(table, arguments.table), *answer.warnings])
 
 
 def _digests(arguments: argparse.Namespace) -> dict[str, Digest]:
@@ -129,7 +129,7 @@ def _answer(
     pinned: Pinned,
     old: Mapping[str, bytes],
     after: Mapping[str, bytes],
-    known: Mapping[str, str],
+    known: Mapping[str, Value],
     *,
     diff: bool,
     written: bool,

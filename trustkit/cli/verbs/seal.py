@@ -34,6 +34,8 @@ The folder that is written appears at once when all is done: descriptor.sigstore
 recipients.json, model.sig and blobs/. It holds no plaintext and may be stored anywhere.
 """
 
+_WHOSE = "--key is your own, the publisher's, and the public key of the author is --author-key"
+
 
 def configure(parser: Parser) -> None:
     """Add the verb's story and flags."""
@@ -44,7 +46,7 @@ def configure(parser: Parser) -> None:
         refused="refused: its author did not sign it as it is",
     )
     parser.place("path", "the signed folder or file")
-    parser.one("--key", "your private key, the publisher's (PEM)", required=True)
+    parser.one("--key", "your private key, the publisher's (PEM)", required=True, twice=_WHOSE)
     parser.one("--passphrase-file", "its first line opens the key; asked for on a terminal")
     parser.many(
         "--recipient",
@@ -69,7 +71,7 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> Answer:
     from trustkit import workflows
 
     recipients = recipients_from(arguments.recipient, flag="--recipient")
-    signer = signer_from(arguments.key, arguments.passphrase_file, terminal)
+    signer = _publisher(arguments, terminal)
     if arguments.policy is not None:
         _refuse_stranger(policy, signer)
     with terminal.progress("sealing", arguments.path) as progress:
@@ -93,6 +95,15 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> Answer:
             progress=progress,
         )
     return _answer(sealed, recipients)
+
+
+def _publisher(arguments: argparse.Namespace, terminal: Terminal) -> Signer:
+    try:
+        return signer_from(arguments.key, arguments.passphrase_file, terminal)
+    except UsageError as error:
+        if error.code != "public-key-given":
+            raise
+        raise UsageError(error.code, f"{error.message}: {_WHOSE}") from None
 
 
 def _refuse_stranger(policy: VerificationPolicy, signer: Signer) -> None:

@@ -114,7 +114,7 @@ def _when(deletion: Deletion) -> str:
 
 
 def _warnings(done: Shredded) -> tuple[str, ...]:
-    from trustkit.sealing.awskms import AWSKMS
+    from trustkit.sealing.awskms import AWSKMS, is_multi_region
 
     gone = {(deletion.kind, deletion.key_id) for deletion in done.deletions}
     left = sum(1 for name in done.recipients if name[0] == AWSKMS and name not in gone)
@@ -126,6 +126,11 @@ def _warnings(done: Shredded) -> tuple[str, ...]:
         found.append("what was recorded before is signed by nobody; --delete-key asks the service again")
     if done.forgotten:
         found.append("shredded.json of a run before could not be read, or not be kept whole")
-    if gone:
+    if any(is_multi_region(deletion.name) for deletion in done.deletions):
+        found.append(
+            "a multi-Region key opens what was wrapped for its replicas, and they what was wrapped for it; "
+            "nothing is out of reach before all of them are deleted: name each in --delete-key"
+        )
+    elif gone:
         found.append("whatever else was wrapped for a deleted key cannot be opened any more either")
     return tuple(found)

@@ -37,7 +37,8 @@ is replaced only with --overwrite, and nothing else is ever replaced. With --add
 that lies there gets one signature more, for policies that ask for several signers.
 
 With --previous only what changed since an earlier signature of yours is read: this machine
-keeps a sealed record of the files' stamps, and in doubt a file is read again.
+keeps a sealed record of the files' stamps, and in doubt a file is read again. A record is begun
+by --state-dir, or by the first --previous, which therefore reads everything.
 """
 
 _OF_STATEMENTS = ("method", "hash", "shard_size", "ignore", "compat", "overwrite")
@@ -56,7 +57,7 @@ def configure(parser: Parser) -> None:
         "trustkit sign s3://bucket/model --key author.pem --bundle model.sig --cluster dask://host:8786",
         "trustkit sign gs://bucket/model --key author.pem --bundle model.sig --cluster dask://host:8786",
         "trustkit sign model/ --key author.pem --previous model/model.sig --overwrite",
-        refused="a file changed while it was read",
+        refused="refused: a file changed; the certificate, --previous or what --add found is no good",
     )
     parser.place("path", "the folder or file to sign", kind=artifact_of)
     parser.one("--key", "private key (EC P-256, P-384 or P-521, PEM)", required=True)
@@ -67,7 +68,9 @@ def configure(parser: Parser) -> None:
     parser.one("--bundle", "where the bundle goes")
     _take_hashing(parser)
     parser.one(
-        "--previous", "an earlier bundle of the same key: what it covers and did not change is not read"
+        "--previous",
+        "an earlier bundle of the same key: what it covers and did not change is not read, where signing it"
+        " left a record on this machine",
     )
     parser.one(
         "--state-dir",
@@ -232,7 +235,9 @@ def name_of(untrusted: str) -> str:
 
 
 def _answer(path: str, signer: Signer, identity: str | None, signed: Signed) -> Answer:
-    fingerprint = str(signer.fingerprint)
+    from trustkit.digest import digest_of
+
+    fingerprint, hint = str(signer.fingerprint), digest_of(signer.public_pem()).hex
     manifest = signed.manifest
     count = manifest.file_count
     return Answer(
@@ -243,7 +248,8 @@ def _answer(path: str, signer: Signer, identity: str | None, signed: Signed) -> 
             ("manifest digest", str(manifest.manifest_digest)),
             ("root digest", str(manifest.root_digest)),
             ("signed with", fingerprint),
-            *(() if identity is None else (("certified as", identity),)),
+            ("key hint", hint) if identity is None else ("certified as", identity),
+            *((("signatures", f"{signed.signatures} in the bundle now"),) if signed.signatures > 1 else ()),
             ("covers", f"{counted(count, 'file')}, {size(signed.bytes)}"),
             *((("not read again", counted(signed.unread, "file")),) if signed.unread else ()),
             *((("faster", _savings(signed.faster)),) if signed.faster else ()),
@@ -252,7 +258,8 @@ def _answer(path: str, signer: Signer, identity: str | None, signed: Signed) -> 
             "bundle": str(signed.bundle),
             "manifest_digest": str(manifest.manifest_digest),
             "root_digest": str(manifest.root_digest),
-            "signer": {"fingerprint": fingerprint, "identity": identity},
+            "signer": {"fingerprint": fingerprint, "key_hint": hint, "identity": identity},
+            "signatures": signed.signatures,
             "method": manifest.method,
             "hash": manifest.algorithm,
             "ignore_paths": list(manifest.ignore_paths),

@@ -16,7 +16,7 @@ from trustkit.cli.answer import Answer, Row, counted, size, some
 from trustkit.cli.clusters import artifact_of, cluster_of, demand_cluster, take_cluster
 from trustkit.cli.parser import Parser, text_of
 from trustkit.cli.terminal import Terminal
-from trustkit.cli.trust import policy_from_flags
+from trustkit.cli.trust import anybody_warnings, policy_from_flags
 from trustkit.errors import VerificationError
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> Answer:
             arguments.path,
             arguments.bundle or default_bundle(arguments.path),
             verified,
-            anybody=arguments.ca is not None and not arguments.identity,
+            anybody_warnings(policy, verified.signed.signers, ca=arguments.ca is not None),
         )
     finally:
         verified.close()
@@ -136,12 +136,13 @@ def _is_sealed(path: Path) -> bool:
     return is_file(path / DESCRIPTOR) and is_folder(path / "blobs")
 
 
-def _answer(path: Path | str, bundle: Path, verified: Verified, *, anybody: bool) -> Answer:
+def _answer(path: Path | str, bundle: Path, verified: Verified, warnings: list[str]) -> Answer:
     manifest = verified.signed.manifest
     signers: list[strictjson.Object] = [
         {
             "authority": signer.authority,
             "fingerprint": str(signer.fingerprint),
+            "key_hint": signer.hint,
             "identity": signer.identity,
         }
         for signer in verified.signed.signers
@@ -150,7 +151,7 @@ def _answer(path: Path | str, bundle: Path, verified: Verified, *, anybody: bool
         "trusted",
         f"{path}, but only {_compared(verified)} compared" if verified.skipped else str(path),
         rows=[
-            *(("signed by", _who(signer)) for signer in signers),
+            *(row for signer in signers for row in _rows_of(signer)),
             ("manifest digest", str(manifest.manifest_digest)),
             ("root digest", str(manifest.root_digest)),
             ("compared", f"{_compared(verified)}, {size(verified.bytes)}"),
@@ -171,7 +172,7 @@ def _answer(path: Path | str, bundle: Path, verified: Verified, *, anybody: bool
             "unsigned": list(verified.unsigned),
             "skipped": list(verified.skipped),
         },
-        warnings=[*([_anybody(verified)] if anybody else ()), *_warnings(verified)],
+        warnings=[*warnings, *_warnings(verified)],
     )
 
 
@@ -180,19 +181,11 @@ def _compared(verified: Verified) -> str:
     return part + counted(len(verified.files) + len(verified.skipped), "file")
 
 
-def _who(signer: strictjson.Object) -> str:
+def _rows_of(signer: strictjson.Object) -> list[Row]:
+    """Say who signed; of a bare key also what bundles call it, which is all that `inspect` can show."""
     named = f"{signer['identity']}, " if signer["identity"] is not None else ""
-    return f"{signer['authority']} ({named}{signer['fingerprint']})"
-
-
-def _anybody(verified: Verified) -> str:
-    """Warn whoever named roots alone: all of their people are believed, and those certified tomorrow."""
-    whom = verified.signed.signers[0].identity
-    here = "somebody whom his certificate does not name" if whom is None else repr(whom)
-    return (
-        f"--ca without --identity believes whoever its roots certified, here {here}; "
-        "add --identity with the name that you expect"
-    )
+    who = ("signed by", f"{signer['authority']} ({named}{signer['fingerprint']})")
+    return [who] if named else [who, ("key hint", f"{signer['key_hint']}")]
 
 
 def _warnings(verified: Verified) -> list[str]:

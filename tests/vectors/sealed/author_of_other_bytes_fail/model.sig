@@ -5,14 +5,14 @@
     "signatures": [
       {
         "keyid": "",
-        "sig": "MEYCIQC23TxOhDO8XAKolrZ09KbTROw5MNymj4S1rsJ5Cc+H9QIhALd8AI+8BklFmH3AENuhAPojNGwmqkI0vGWuvoEtpPzN"
+        "sig": "MEQCIFNJYkmMSzIF46aoQ5mdRDSxKFc/E83mG9O8RcasTTE4AiAxqi9bQiHhHMcdxaagL5UzTwY2OgD4JZ4VStQ7uNQwJw=="
       }
     ]
   },
   "mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
   "verificationMaterial": {
     "publicKey": {
-      "hint": "9373bfebb1cc19b384c110942b716423d112791e809ff507f18e8f6f47f71354"
+      "hint": "9422ad741006abaaf2c3b7cd5bdd3a6998132f7a189e47dee109decf561cdc98"
     },
     "tlogEntries": []
   }

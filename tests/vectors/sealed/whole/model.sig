@@ -5,14 +5,14 @@
     "signatures": [
       {
         "keyid": "",
-        "sig": "MEUCIQDwVp4mvX+qec9pAR3w0ZgMUc5LA9/5DmWKQPnORaSJhAIgQjTATLVwXitIU7tF/FW+IlmpKtrOi3a4ykazxdbHrds="
+        "sig": "MEYCIQD0VEBEwwd4EKVIl+RtGLT02iofzN/tB51wHsdVhbQwDgIhAIr+0wU/PyfkBHWoBu087DJvykIY83ll8ThKA0oWjhNO"
       }
     ]
   },
   "mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
   "verificationMaterial": {
     "publicKey": {
-      "hint": "9373bfebb1cc19b384c110942b716423d112791e809ff507f18e8f6f47f71354"
+      "hint": "9422ad741006abaaf2c3b7cd5bdd3a6998132f7a189e47dee109decf561cdc98"
     },
     "tlogEntries": []
   }
