@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from typing import overload
 
 from trustkit.artifact.inputs import NOT_A_FILE, NOWHERE
-from trustkit.artifact.names import Names
+from trustkit.artifact.names import Names, in_order
 from trustkit.errors import FormatError, UnavailableError, VerificationError
 from trustkit.records import dataclass
 
@@ -88,7 +88,7 @@ class Files(Sequence[TreeFile]):
 
     def sort(self) -> None:
         """Sort by name, in code points."""
-        if self.names.in_order():
+        if in_order(self.names):
             return
         names = list(self.names)
         order = sorted(range(len(names)), key=names.__getitem__)

@@ -19,6 +19,9 @@ from trustkit.errors import LimitError, TrustkitError, UnavailableError, UsageEr
 
 # A FIFO must not hang us, a terminal not become ours; and what we open, no child of ours inherits.
 _INPUT = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+STANDARD_INPUT = "-"
+"""How the paths of a command line name it."""
+_MARK = b"\xef\xbb\xbf"
 NOWHERE = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG))
 """What the system says of a path that leads to nothing."""
 NOT_A_FILE = frozenset((errno.ENXIO, errno.ENODEV))
@@ -58,6 +61,33 @@ def read_input(path: Path, *, max_bytes: int, what: str) -> bytes:
             "too-large", f"the {what} {str(path)!r} is larger than {max_bytes} bytes", limit=max_bytes
         )
     return raw
+
+
+def read_standard_input(*, max_bytes: int, what: str) -> bytes:
+    """Read all of standard input, to its end; arguments as for `read_input`.
+
+    Raises:
+        LimitError: ``too-large``.
+        UnavailableError: ``unreadable``.
+    """
+    try:
+        with os.fdopen(0, "rb", closefd=False) as stream:
+            raw = stream.read(max_bytes + 1)
+    except OSError as error:
+        raise UnavailableError("unreadable", f"cannot read standard input: {error.strerror}") from None
+    if len(raw) > max_bytes:
+        raise LimitError(
+            "too-large", f"the {what} on standard input is larger than {max_bytes} bytes", limit=max_bytes
+        )
+    return raw
+
+
+def first_line(raw: bytes) -> bytes:
+    """Return the first line of a file, such as a passphrase: without its end, nor the mark before it.
+
+    Some editors begin a text with a byte order mark, unseen, and no keyboard has it.
+    """
+    return raw.removeprefix(_MARK).split(b"\n", 1)[0].removesuffix(b"\r")
 
 
 @contextmanager

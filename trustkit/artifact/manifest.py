@@ -8,13 +8,12 @@ which covers no names and is reported only (architecture, section 11).
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
-import operator
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Literal, cast, overload
 
+from trustkit.artifact.names import in_order
 from trustkit.digest import SIZES, Algorithm, Digest, digest_of
 from trustkit.records import dataclass
 
@@ -90,7 +89,7 @@ class Resources(Sequence[Resource]):
 
     def sorted(self) -> Resources:
         """Return the same parts sorted by name, in code points."""
-        if all(itertools.starmap(operator.le, itertools.pairwise(self.names))):
+        if in_order(self.names):
             return self
         names = list(self.names)
         order, size = sorted(range(len(names)), key=names.__getitem__), SIZES[self.algorithm]

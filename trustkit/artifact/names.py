@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 import operator
-import re
 import unicodedata
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
@@ -32,8 +31,6 @@ _CONTROL = frozenset(
     )
 )
 _DOTS = frozenset(("", ".", ".."))
-_ODD = re.compile(r"[^\n\x20-\x5b\x5d-\x7e]")
-"""What may be no part of a name, or wants a closer look; and a backslash."""
 _LINE = "\n"
 _BELOW = "\0"
 _AT_ONCE = 4096
@@ -77,7 +74,8 @@ def check_names(untrusted: Sequence[str]) -> None:
     components = f"/{lines.replace(_LINE, '/')}/"
     plain = (
         lines.isascii()
-        and _ODD.search(lines) is None
+        and "\\" not in lines
+        and lines.replace(_LINE, "").isprintable()
         and lines.count(_LINE) + 1 == len(untrusted)
         and max(map(len, untrusted)) <= 2 * MAX_LEVELS  # a level is two characters at least
         and not any(dots in components for dots in ("//", "/./", "/../"))
@@ -113,16 +111,15 @@ class Names(Sequence[str]):
             for name in names:
                 self.append(name)
             return
-        self._ends.extend(
-            itertools.accumulate(
-                (len(name) + 1 for name in names[1:]), initial=len(self._text) + len(names[0])
-            )
-        )
+        sums = itertools.accumulate(map(len, names), initial=len(self._text))
+        self._ends.extend(map(operator.add, itertools.islice(sums, 1, None), itertools.count()))
         self._text += lines.encode("ascii") + b"\n"
 
-    def in_order(self) -> bool:
-        """Say whether they are sorted, in code points; bytes of UTF-8 sort alike."""
-        return all(itertools.starmap(operator.le, itertools.pairwise(self)))
+    def __contains__(self, name: object) -> bool:
+        if not isinstance(name, str) or _LINE in name:
+            return False
+        line = name.encode("utf-8", "surrogatepass") + b"\n"
+        return self._text.startswith(line) or b"\n" + line in self._text
 
     def __len__(self) -> int:
         return len(self._ends)
@@ -158,24 +155,54 @@ def check_distinct(names: Iterable[str]) -> None:
     """
     listed = names if isinstance(names, Sequence) else list(names)
     if not _clash_free(_keys(listed)):
-        keys = [key for key, _ in _keys(listed)]
+        keys = [key for some, _ in _keys(listed) for key in some]
         order = sorted(range(len(keys)), key=keys.__getitem__)
-        _clash_free((keys[place], listed[place]) for place in order)
+        pieces = (order[start : start + _AT_ONCE] for start in range(0, len(order), _AT_ONCE))
+        _clash_free(
+            ([keys[place] for place in piece], [listed[place] for place in piece]) for piece in pieces
+        )
 
 
-def _clash_free(keys: Iterator[tuple[str, str]]) -> bool:
+def in_order(names: Sequence[str]) -> bool:
+    """Say whether they are sorted, in code points."""
+    last = ""
+    for start in range(0, len(names), _AT_ONCE):
+        some = [last, *names[start : start + _AT_ONCE]]
+        if not all(map(operator.le, some, some[1:])):
+            return False
+        last = some[-1]
+    return True
+
+
+def _clash_free(pieces: Iterable[tuple[list[str], list[str]]]) -> bool:
     """Refuse clashing names among sorted keys; say whether these were sorted, as most writers leave them."""
-    last_key = last = last_folder = ""
-    for key, name in keys:
+    last_key = last = ""
+    for some_keys, some in pieces:
+        keys, names = [last_key, *some_keys], [last, *some]
+        if not _rising(keys) and not _each_clash_free(keys, names):
+            return False
+        folders = [name.rpartition("/")[0] for name in names]
+        for place, changed in enumerate(map(operator.ne, folders, folders[1:])):
+            if changed and folders[place] and folders[place + 1]:
+                _check_folders(folders[place], folders[place + 1])
+        last_key, last = keys[-1], names[-1]
+    return True
+
+
+def _rising(keys: list[str]) -> bool:
+    """Say whether each key is above the last and not below it as in a folder: then no file clashes."""
+    later = keys[1:]
+    below = map(str.startswith, later, [f"{key}{_BELOW}" for key in keys])
+    return all(map(operator.lt, keys, later)) and not any(below)
+
+
+def _each_clash_free(keys: list[str], names: list[str]) -> bool:
+    last_key, last = keys[0], names[0]
+    for key, name in zip(keys[1:], names[1:], strict=True):
         if key < last_key:
             return False
         if last and key.startswith(last_key) and (key == last_key or key[len(last_key)] == _BELOW):
             raise _clash(last, name)
-        folder = name.rpartition("/")[0]
-        if folder != last_folder:
-            if folder and last_folder:
-                _check_folders(last_folder, folder)
-            last_folder = folder
         last_key, last = key, name
     return True
 
@@ -189,15 +216,15 @@ def folded(name: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", seen).casefold())
 
 
-def _keys(names: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yield names behind what they become when folded, slashes the lowest of all characters in that."""
+def _keys(names: Sequence[str]) -> Iterator[tuple[list[str], list[str]]]:
+    """Yield what names become when folded, slashes the lowest of all characters in that, and the names."""
     for start in range(0, len(names), _AT_ONCE):
-        some = names[start : start + _AT_ONCE]
+        some = list(names[start : start + _AT_ONCE])
         # At once, for speed; an end of line joins nothing, and stays.
         keys = folded(_LINE.join(some)).replace("/", _BELOW).split(_LINE)
         if len(keys) != len(some):
             keys = [folded(name).replace("/", _BELOW) for name in some]
-        yield from zip(keys, some, strict=True)
+        yield keys, some
 
 
 def _check_folders(one: str, other: str) -> None:

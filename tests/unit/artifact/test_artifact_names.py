@@ -10,6 +10,7 @@ from trustkit.artifact.names import (
     check_name,
     check_names,
     folded,
+    in_order,
 )
 from trustkit.errors import FormatError, LimitError, TrustkitError
 
@@ -264,7 +265,7 @@ def test_names_in_one_text_are_a_sequence_of_names(listed):
     for place in (len(listed), -len(listed) - 1):
         with pytest.raises(IndexError):
             found[place]
-    assert found.in_order() == (listed == sorted(listed))
+    assert in_order(found) == (listed == sorted(listed))
 
 
 @pytest.mark.parametrize("more", [["c"], ["c", "d"], [E_ACUTE, "c"], MANY, [""], ["", "x", ""]])
@@ -289,3 +290,48 @@ def test_names_that_nobody_checked_are_not_taken():
         Names(["a\nb"])
     with pytest.raises(ValueError, match="checked"):
         Names().extend(["a", "b\nc"])
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4096])
+@pytest.mark.parametrize(
+    ("listed", "code"),
+    [
+        (["a", "b", "b", "c"], "duplicate-name"),
+        (["a", "b", "b/c", "d"], "name-twins"),
+        (["a", "b", "B/c", "d"], "name-twins"),
+        (["a/x", "A/y", "b"], "name-twins"),
+        (["0", "a/x", "A/y/z"], "name-twins"),
+        (["z", "a/x", "0", "A/y/z"], "name-twins"),
+        (["c", "b", "a", "b"], "duplicate-name"),
+        (["a", "ab", "a.b", "a-b/c", "ab.c/d"], None),
+        (["B", "a", "c"], None),
+        (["\u200b"], None),  # nobody sees it, and so it folds to nothing
+        (["\u200b", "\u200c"], "name-twins"),
+    ],
+)
+def test_clashes_are_found_wherever_the_pieces_end(monkeypatch, size, listed, code):
+    monkeypatch.setattr("trustkit.artifact.names._AT_ONCE", size)
+    for given in (listed, Names(listed), iter(listed)):
+        if code is None:
+            check_distinct(given)
+            continue
+        with pytest.raises(FormatError) as caught:
+            check_distinct(given)
+        assert caught.value.code == code
+
+
+def test_what_is_among_many_names():
+    listed = ["", "a", "bc", "d/é", "e"]
+    found = Names(listed)
+    assert [name for name in ("", "a", "bc", "d/é", "e") if name not in found] == []
+    for name in ("b", "c", "d", "a\nbc", "\n", "é", "\ud800", b"a", None):
+        assert name not in found
+    assert "" not in Names(["a", "b"])
+    assert "a" not in Names()
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4096])
+def test_order_is_seen_across_pieces(monkeypatch, size):
+    monkeypatch.setattr("trustkit.artifact.names._AT_ONCE", size)
+    for listed in ([], ["a"], ["a", "a", "b", "c"], ["b", "a"], ["a", "c", "b"], ["a", "b", "d", "c"]):
+        assert in_order(listed) == in_order(Names(listed)) == (listed == sorted(listed))

@@ -227,3 +227,45 @@ def test_a_statement_survives_reading_and_writing_in_columns():
 
 def test_nothing_is_quoted_as_nothing():
     assert (quoted([]), quoted(["a", '"\n'])) == ([], ['"a"', '"\\"\\n"'])
+
+
+EDITS = ("{", "}", '"', ":", ",", " ", "[", "]", "\\", "a", "0", "\t", "\n", "\x00", "\x7f", "é")
+
+
+@pytest.mark.parametrize("form", [{"separators": (",", ":")}, {}, {"separators": (" , ", " : ")}])
+@pytest.mark.parametrize("count", [1, 3])
+def test_what_is_cut_at_its_quotes_is_what_strict_json_reads(form, count):
+    """Every edit of one character, anywhere; what is no JSON is never cut."""
+    good = json.dumps(numbered(count), ensure_ascii=False, **form)[1:-1]
+    assert rows._cut(good.encode()) == rows._parsed(good.encode()) != {}
+    edited = [
+        f"{good[:place]}{edit}{good[place + kept :]}".encode()
+        for place in range(len(good) + 1)
+        for edit in ("", *EDITS)
+        for kept in (0, 1, 2)
+    ]
+    cut = [(raw, found) for raw in edited if (found := rows._cut(raw))]
+    assert [raw for raw, found in cut if found != rows._parsed(raw)] == []
+    assert 0 < len(cut) < len(edited) // 2
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        '{"a":"b","a":"c"}',
+        '{"a":"b"},{"b":"a"}',
+        '{"a":"b"},{"a" :"b"}',
+        '{"a":"b"} {"a":"b"}',
+        '{"a":"b","c":"d"},{"a":"b"},{"c":"d"}',
+        '{"a":"b"},{"a":"b","a":"b"}',
+        '{"a":"b","n":1,"m":"c"}',
+        '{"a":"b","n":1,"m":2,"o":"c"}',
+        '{"a":"b"}]}',
+        '{"a":{"b":"c"}}',
+        '"a":"b"',
+        "{}",
+        "",
+    ],
+)
+def test_what_is_not_plainly_rows_is_not_cut(raw):
+    assert rows._cut(raw.encode()) == {}

@@ -10,13 +10,12 @@ the predicate schema; each writer's habits: trustkit/attest/FORMAT.md, section 4
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 
 from trustkit import strictjson
 from trustkit.artifact.manifest import SINGLE, Manifest, Method, Resources
-from trustkit.artifact.names import Names, check_distinct, check_name, check_names
+from trustkit.artifact.names import Names, check_distinct, check_name, check_names, in_order
 from trustkit.attest.predicates.reference import Compat, suffix_for
 from trustkit.attest.rows import Columns, Rows, rows_of
 from trustkit.attest.statement import Statement, Subject
@@ -28,8 +27,6 @@ MAX_RESOURCES = 2_000_000
 """Most resources in one manifest."""
 MAX_IGNORES = 10_000
 """Most ignored paths."""
-
-_HEX = re.compile("[0-9a-f]*")
 
 
 def statement_of(manifest: Manifest, name: str, *, compat: Compat | None = None) -> Statement:
@@ -212,14 +209,23 @@ class _Reader:
         if names is None or digests is None or not self._spellings.issuperset(columns.get("algorithm", " ")):
             return False
         text = "".join(digests)
-        if set(map(len, digests)) != {2 * SIZES[self._algorithm]} or _HEX.fullmatch(text) is None:
+        values = _bytes_of(text)
+        if set(map(len, digests)) != {2 * SIZES[self._algorithm]} or values.hex() != text:
             return False
         paths = [_path(name) for name in names] if self._ranged else names
         if SINGLE in paths:
             return False
         check_names(paths)
-        self._values += bytes.fromhex(text)
+        self._values += values
         return True
+
+
+def _bytes_of(untrusted: str) -> bytes:
+    """Read hexadecimal digits, capital ones too; return nothing where they are none."""
+    try:
+        return bytes.fromhex(untrusted)
+    except ValueError:
+        return b""
 
 
 def _path(untrusted: str) -> str:
@@ -275,7 +281,7 @@ def _check_ranges(resources: Resources, shard_size: int) -> Iterable[str]:
 
 def _ignored(paths: Sequence[str], ignores: Iterable[str]) -> str | None:
     """Return a path that lies at or under one of the ignored ones, or None."""
-    ordered = sorted(paths)
+    ordered = paths if in_order(paths) else sorted(paths)
     for ignored in ignores:
         for start in (ignored, f"{ignored}/"):
             place = bisect_left(ordered, start)
