@@ -19,6 +19,7 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from ssl import SSLError
 from typing import TYPE_CHECKING
 
 from trustkit.errors import FormatError, LimitError, UnavailableError, UsageError, extra_needed
@@ -39,6 +40,7 @@ ATTEMPTS = 3
 """How often is asked in all, with growing pauses, where no answer came and nobody says otherwise."""
 
 _TALKATIVE = frozenset(("botocore", "urllib3"))
+_UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
 _KINDS_OF_HOST = ("use_fips_endpoint", "use_dualstack_endpoint")
 _NO_ANSWER = (FormatError, LimitError, ValueError, TypeError, AttributeError, OverflowError, RuntimeError)
 _NO_SETTINGS = (ValueError, TypeError, AttributeError, LookupError, RuntimeError, OSError)
@@ -94,7 +96,7 @@ class KmsClient:
         except exceptions.ClientError as error:
             raise refusal(str(error.response["Error"]["Code"]), self._key) from None
         except (exceptions.HTTPClientError, exceptions.ConnectionError) as error:
-            raise self._unavailable(type(error).__name__) from None
+            raise self._unavailable(_cause(error)) from None
         except (*_NO_ANSWER, ResponseParserError):
             why = "AWS KMS answered with something that is no answer; nothing of it was used"
             raise UnavailableError("bad-kms-answer", why, key=self._key.arn) from None
@@ -103,7 +105,8 @@ class KmsClient:
         return answer
 
     def _unavailable(self, reason: str) -> UnavailableError:
-        why = f"AWS KMS did not answer ({reason}); try again"
+        advice = "name its authority with AWS_CA_BUNDLE" if reason == _UNTRUSTED else "try again"
+        why = f"AWS KMS did not answer ({reason}); {advice}"
         return UnavailableError("kms-unavailable", why, key=self._key.arn, reason=reason)
 
     def _unusable(self, error: Exception) -> UsageError:
@@ -218,6 +221,16 @@ def demand_library() -> None:
         import botocore.parsers  # noqa: F401 - the last of the parts that are needed
     except ModuleNotFoundError as error:
         raise extra_needed("a key in AWS KMS", error.name, "aws") from None
+
+
+def _cause(error: Exception) -> str:
+    """Return the constant of OpenSSL where TLS failed, or else the error's name: both are public words."""
+    cause: object = error
+    while isinstance(cause, Exception):
+        if isinstance(cause, SSLError) and cause.reason:
+            return str(cause.reason)
+        cause = getattr(cause, "kwargs", {}).get("error") or next(iter(cause.args), None)
+    return type(error).__name__
 
 
 def _silence() -> None:

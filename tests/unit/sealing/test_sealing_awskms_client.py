@@ -328,8 +328,29 @@ def test_our_hosts_are_those_of_the_library(monkeypatch):
 
 def test_a_server_that_nobody_vouches_for_gets_nothing(kms, key, monkeypatch):
     monkeypatch.delenv("AWS_CA_BUNDLE")
-    refused(UnavailableError, "kms-unavailable", lambda: wrap(key))
+    error = refused(UnavailableError, "kms-unavailable", lambda: wrap(key))
+    assert error.message == (
+        "AWS KMS did not answer (CERTIFICATE_VERIFY_FAILED); name its authority with AWS_CA_BUNDLE"
+    )
     assert kms.requests == []
+
+
+def test_a_server_that_hangs_up_while_it_greets_is_told_from_one_nobody_vouches_for(key):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=hang_up, args=(server,), daemon=True).start()
+        address = f"awskms://127.0.0.1:{server.getsockname()[1]}/{key.arn}"
+        error = refused(UnavailableError, "kms-unavailable", lambda: wrap(parse_key(address)))
+        server.shutdown(socket.SHUT_RDWR)  # ends the thread
+    assert error.message == "AWS KMS did not answer (UNEXPECTED_EOF_WHILE_READING); try again"
+
+
+def hang_up(server):
+    """Read each greeting, and answer none."""
+    with contextlib.suppress(OSError):
+        while True:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(4096)
 
 
 def test_a_certificate_of_another_name_is_refused(kms, key):
