@@ -19,7 +19,6 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from ssl import SSLError
 from typing import TYPE_CHECKING
 
 from trustkit.errors import FormatError, LimitError, UnavailableError, UsageError, extra_needed
@@ -227,8 +226,9 @@ def _cause(error: Exception) -> str:
     """Return the constant of OpenSSL where TLS failed, or else the error's name: both are public words."""
     cause: object = error
     while isinstance(cause, Exception):
-        if isinstance(cause, SSLError) and cause.reason:
-            return str(cause.reason)
+        reason = getattr(cause, "reason", None) if getattr(cause, "library", "") == "SSL" else None
+        if reason:
+            return str(reason)
         cause = getattr(cause, "kwargs", {}).get("error") or next(iter(cause.args), None)
     return type(error).__name__
 
