@@ -6,7 +6,8 @@
 
 PYTHON ?= $(firstword $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
   $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done) python3)
-WORKERS ?= 2
+# One more than there are processors: tests wait for sockets and other processes.
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 # `make test` fails below the thresholds in .ci/coverage_gate.py; COVERAGE=report only prints them.
 COVERAGE ?= enforce
 # For example PYTEST_ARGS='-k sealing -x', MUTATE_ARGS='--sample 400 --seed 1', LOCK_ARGS='--upgrade', EXCLUDE_NEWER=2026-11-17.

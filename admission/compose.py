@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from admission.config import Config
 from admission.deadline import Clocks
 from admission.decide import Judge, Record, Rules, Verdict
-from admission.evidence import EvidenceCache, EvidenceRoom
+from admission.evidence import Connect, Documents, EvidenceCache, EvidenceRoom
 from admission.reading import Reading
 from admission.review import Review
 from admission.sidecar import Plan
@@ -26,7 +26,7 @@ from trustkit.deciding.record import RecordFile
 from trustkit.deciding.wasm import MAX_BYTES as RULES_MAX_BYTES
 from trustkit.deciding.wasm import WasmEngine, packaged_bundle
 from trustkit.digest import Digest, digest_of
-from trustkit.errors import TrustkitError, UsageError
+from trustkit.errors import TrustkitError, UnavailableError, UsageError
 from trustkit.programs.deadline import Deadline
 from trustkit.spiffe import chains
 from trustkit.spiffe.mtls import client_context
@@ -68,16 +68,7 @@ def compose(config: Config, *, clocks: Clocks, alarm: Callable[[TrustkitError], 
     engine = _engine(config)
     reading = _reading(config, alarm)
     judge = Judge(
-        room=EvidenceRoom(
-            policy,
-            stores.connect,
-            allowed_hosts=frozenset(store.host for store in config.stores),
-            document_max_bytes=config.document_max_bytes,
-            cache=EvidenceCache(
-                entries=config.cache_entries, seconds=config.cache_seconds, clock=clocks.monotonic
-            ),
-            now=clocks.now,
-        ),
+        room=_room(config, clocks, policy, stores.connect),
         plan=plan,
         rules=_rules(engine),
         reading=reading,
@@ -86,6 +77,43 @@ def compose(config: Config, *, clocks: Clocks, alarm: Callable[[TrustkitError], 
         record=_record(config, clocks, _under(plan, engine.digest, reading)),
     )
     return Composed(judge, _summary(plan, engine.digest, reading, stores.identity))
+
+
+def without_stores(config: Config, *, clocks: Clocks, alarm: Callable[[TrustkitError], None]) -> Judge:
+    """Build a judge that asks no store and needs no SVID; nothing is recorded. Arguments as for `compose`.
+
+    What only a store can prove is denied, as one that could not tell; so nothing is ever proven, and no
+    sidecar is told which trust bundle it may believe.
+
+    Raises:
+        TrustkitError: Whatever is missing, unreadable or wrong.
+    """
+    policy = _policy(config)
+    return Judge(
+        room=_room(config, clocks, policy, _nobody),
+        plan=Plan(config.sidecar, config.stores, policy.digest, digest_of(b"")),
+        rules=_rules(_engine(config)),
+        reading=_reading(config, alarm),
+        strict_volumes=config.strict_volumes,
+        alarm=alarm,
+    )
+
+
+def _nobody(reference: Reference, deadline: Deadline) -> Documents:  # noqa: ARG001 - as `Connect` has it
+    raise UnavailableError("store-not-asked", "only its store can prove it, and no store was asked")
+
+
+def _room(config: Config, clocks: Clocks, policy: VerificationPolicy, connect: Connect) -> EvidenceRoom:
+    return EvidenceRoom(
+        policy,
+        connect,
+        allowed_hosts=frozenset(store.host for store in config.stores),
+        document_max_bytes=config.document_max_bytes,
+        cache=EvidenceCache(
+            entries=config.cache_entries, seconds=config.cache_seconds, clock=clocks.monotonic
+        ),
+        now=clocks.now,
+    )
 
 
 def examined(config: Config, *, clocks: Clocks, alarm: Callable[[TrustkitError], None]) -> Object:
@@ -177,6 +205,7 @@ class _Stores:
             lambda name: read_input(config.svid_directory / name, max_bytes=chains.MAX_BYTES, what="SVID"),
             clocks.now,
             alarm=alarm,
+            place=str(config.svid_directory),
         )
         self.identity = self._source.current().spiffe_id
         named = [(f"config.stores[{n}]", one) for n, one in enumerate(self._identities.values())]

@@ -18,7 +18,7 @@ from admission.sidecar_config import SidecarConfig, sidecar_from
 from trustkit import strictjson
 from trustkit.errors import FormatError
 from trustkit.programs.arguments import given
-from trustkit.programs.settings import count, host_port, parse_settings, seconds
+from trustkit.programs.settings import count, host_port, listen, parse_settings, seconds
 from trustkit.strictjson import Fields
 
 DOCUMENT_MAX_BYTES = 32 << 20
@@ -134,8 +134,8 @@ def _config(fields: Fields, base: Path) -> Config:
     svid_directory = base / fields.take("svid_directory", str)
     trust_bundle = fields.maybe("trust_bundle", str)
     config = Config(
-        listen=host_port(fields.maybe("listen", str) or "0.0.0.0:8443", "config.listen"),
-        health_listen=host_port(fields.maybe("health_listen", str) or "0.0.0.0:8080", "config.health_listen"),
+        listen=listen(fields, "listen", "0.0.0.0:8443"),
+        health_listen=listen(fields, "health_listen", "0.0.0.0:8080"),
         tls=_tls(Fields(fields.take("tls", dict), "config.tls", MEMBERS["tls"]), base),
         policy=base / fields.take("policy", str),
         trust_bundle=base / trust_bundle if trust_bundle else svid_directory / "bundle.pem",

@@ -39,6 +39,10 @@ _MAX_END = 80
 """How much of that is its end: a digest, and a little of the path."""
 
 
+_OF_OURS = frozenset(("deadline", "store-not-asked"))
+"""Why a store did not answer that is no fault of the store."""
+
+
 class Documents(Protocol):
     """Reads small named documents of one artifact; a `trustkit.storage` source is one."""
 
@@ -89,6 +93,7 @@ REMEDIES = {
     "below-threshold": "get the missing signatures",
     "store-not-allowed": "publish the model in an allowed store, or ask the operator to allow this one",
     "store-unreachable": "try again; if it persists, look at the store and at the network policy",
+    "store-not-asked": "decide where the webhook's SVID is, without --without-svid",
     "digest-mismatch": "pin the digest of the model you mean; another one lies under this name",
     "unsupported-scheme": "seal and publish the model, and name it by a pinned trust:// reference",
     "unresolved-model": "name the model in the object itself, by a pinned trust:// reference",
@@ -156,7 +161,7 @@ class EvidenceRoom:
                 proven = self._proven(reference, deadline)  # steps 3 to 5
                 self._cache.put(key, proven)
         except UnavailableError as error:
-            code = error.code if error.code == "deadline" else "store-unreachable"
+            code = error.code if error.code in _OF_OURS else "store-unreachable"
             return Finding("unavailable", code, _about(reference, error), remedy_for(code))
         except TrustkitError as error:
             return Finding("refused", error.code, _about(reference, error), remedy_for(error.code))

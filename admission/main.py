@@ -15,17 +15,25 @@ import time
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from admission.config import Config, load
 from admission.deadline import Clocks, deadline_in
 from admission.voice import PROGRAM, voice_on
 from trustkit import strictjson
-from trustkit.errors import EXIT_TRUSTED, UsageError
+from trustkit.errors import EXIT_TRUSTED, Evidence, UsageError
 from trustkit.programs.arguments import Program, add_config_flag, add_flag, add_listen_flag, path
 from trustkit.programs.checking import add_without_svid, missing_svid_told, tell
 from trustkit.programs.ending import status_of
+from trustkit.programs.helping import HelpParser
 from trustkit.programs.settings import OF_MEMBERS, load_file
 from trustkit.programs.voice import Voice
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from admission.decide import Judge
+    from admission.manifest import Question
 
 _SERVE = """
 Answer the API server's AdmissionReviews at /mutate and /validate over TLS 1.3 until SIGTERM, and
@@ -38,11 +46,17 @@ Judge one AdmissionReview (JSON) as serve would, and print the answer: for peopl
 
 A manifest of one object (YAML or JSON) is judged as if it were created, as it is written, and in the
 namespace default where it names none; what was assumed is printed, and stands in the document.
+
+With --without-svid no store is asked. What stands in the object alone is judged as ever; a pinned
+model, which only its store can prove, is denied as store-not-asked (5, where nothing else is wrong).
 """
 _CHECK = """
 Read the configuration as serve does, with policy, rules, certificates, SVID and record, and say what
 was found. Nothing is written, and no store is asked.
 """
+
+
+_NOT_ASKED = "what only a store can prove, since none was asked"
 
 
 def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
@@ -81,15 +95,7 @@ def _parser() -> Program:
         "trustkit-admission serve --config webhook.yaml --listen 127.0.0.1:8443",
         done="stopped, after what was asked for was answered",
     )
-    decide = program.verb("decide", "judge one AdmissionReview or manifest from a file; nothing is recorded")
-    decide.story(
-        _DECIDE,
-        "trustkit-admission decide --config webhook.yaml --review review.json",
-        "trustkit-admission decide --config webhook.yaml --review deploy/llm.yaml",
-        "trustkit-admission decide --config webhook.yaml --review review.json --hook validate --json",
-        done="allowed",
-        refused="denied: something was refused; where only the world did not answer, 5",
-    )
+    decide = _decide_verb(program)
     check = program.verb("check-config", "validate the configuration and all it names; serve nothing")
     check.story(
         _CHECK,
@@ -102,12 +108,27 @@ def _parser() -> Program:
         add_config_flag(verb)
     add_listen_flag(serve)
     add_listen_flag(serve, "--health-listen")
-    asked = "AdmissionReview request (JSON), or the manifest of one object (YAML or JSON)"
+    return program
+
+
+def _decide_verb(program: Program) -> HelpParser:
+    decide = program.verb("decide", "judge one AdmissionReview or manifest from a file; nothing is recorded")
+    decide.story(
+        _DECIDE,
+        "trustkit-admission decide --config webhook.yaml --review review.json",
+        "trustkit-admission decide --config webhook.yaml --review deploy/llm.yaml --without-svid",
+        "trustkit-admission decide --config webhook.yaml --review - --json",
+        "trustkit-admission decide --config webhook.yaml --review review.json --hook validate --json",
+        done="allowed",
+        refused="denied: something was refused; where only the world did not answer, 5",
+    )
+    add_without_svid(decide, "ask no store, and so need no SVID")
+    asked = "AdmissionReview request (JSON), or the manifest of one object (YAML or JSON); - for stdin"
     add_flag(decide, "--review", asked, kind=path, metavar="FILE", required=True)
     decide.add_argument(
         "--hook", choices=("mutate", "validate"), default="mutate", help="as which hook (mutate)"
     )
-    return program
+    return decide
 
 
 def _run(arguments: argparse.Namespace, argv: Sequence[str], environ: Mapping[str, str], voice: Voice) -> int:
@@ -131,7 +152,7 @@ def _run(arguments: argparse.Namespace, argv: Sequence[str], environ: Mapping[st
         evidence = {"listen": where, "health_listen": health, **composed.summary}
         voice.succeed(f"{PROGRAM}: listening on {where}\n{PROGRAM}: health on {health}", evidence)
 
-    serve(composed.judge, config, Surroundings(time.monotonic, announce, voice.warn))
+    serve(composed.judge, config, Surroundings(time.monotonic, time.time, announce, voice.warn))
     return EXIT_TRUSTED
 
 
@@ -150,7 +171,7 @@ def _check(arguments: argparse.Namespace, config: Config, clocks: Clocks, voice:
     else:
         with missing_svid_told(config.svid_directory):
             found = compose(config, clocks=clocks, alarm=voice.warn).summary
-    tls_context(config.tls)
+    tls_context(config.tls, now=clocks.now())
     tell(voice, "the configuration is", found, unchecked)
     return EXIT_TRUSTED
 
@@ -170,19 +191,11 @@ def _say_what_is_not_mounted(config: Config, voice: Voice) -> None:
 
 
 def _decide(arguments: argparse.Namespace, config: Config, clocks: Clocks, voice: Voice) -> int:
-    from admission.compose import compose
-    from admission.manifest import question_in
-    from admission.review import MAX_BYTES as REVIEW_MAX_BYTES
     from admission.review import response_to_bytes
-    from trustkit.artifact.inputs import of_file, read_input
 
-    raw = read_input(arguments.review, max_bytes=REVIEW_MAX_BYTES, what="review")
-    with of_file(arguments.review):
-        question = question_in(raw, str(arguments.review))
+    question = _asked(arguments.review)
     review = question.review
-    # Nobody acts on this decision, so it has no place among those that were acted on.
-    with of_file(arguments.config, codes=OF_MEMBERS):
-        judge = compose(replace(config, record=None), clocks=clocks, alarm=voice.warn).judge
+    judge = _judge(arguments, config, clocks, voice)
     deadline = deadline_in(config.deadline_seconds, clocks.monotonic)
     verdict = judge.judge(review, arguments.hook, deadline)
     response = response_to_bytes(
@@ -197,10 +210,38 @@ def _decide(arguments: argparse.Namespace, config: Config, clocks: Clocks, voice
     first = verdict.violations[0].code if verdict.violations else ""
     if question.about:
         voice.tell(f"judged is {question.about}")
-    voice.answer(
-        ok=verdict.allowed,
-        code=first,
-        message=verdict.message or "allowed",
-        evidence={"review": document, **({"assumed": question.assumed} if question.assumed else {})},
-    )
+    evidence: dict[str, Evidence] = {"review": document}
+    if question.assumed:
+        evidence["assumed"] = question.assumed
+    if arguments.without_svid:
+        voice.tell(f"judged without our SVID; NOT checked: {_NOT_ASKED}")
+        evidence["unchecked"] = [_NOT_ASKED]
+    voice.answer(ok=verdict.allowed, code=first, message=verdict.message or "allowed", evidence=evidence)
     return EXIT_TRUSTED if verdict.allowed else verdict.denied_with
+
+
+def _asked(path: Path) -> Question:
+    from admission.manifest import question_in
+    from admission.review import MAX_BYTES
+    from trustkit.artifact.inputs import STANDARD_INPUT, of_file, read_input, read_standard_input
+
+    if str(path) == STANDARD_INPUT:
+        return question_in(read_standard_input(max_bytes=MAX_BYTES, what="review"), "standard input")
+    raw = read_input(path, max_bytes=MAX_BYTES, what="review")
+    with of_file(path):
+        return question_in(raw, str(path))
+
+
+def _judge(arguments: argparse.Namespace, config: Config, clocks: Clocks, voice: Voice) -> Judge:
+    """Build who decides. Nobody acts on it, so it has no place in the record of what was acted on."""
+    from admission.compose import compose, without_stores
+    from trustkit.artifact.inputs import of_file
+
+    with of_file(arguments.config, codes=OF_MEMBERS):
+        if not arguments.without_svid:
+            with missing_svid_told(config.svid_directory, "decides what needs no store"):
+                return compose(replace(config, record=None), clocks=clocks, alarm=voice.warn).judge
+        if arguments.hook == "validate":
+            why = "--hook validate holds sidecars against what their stores prove, so it needs an SVID"
+            raise UsageError("bad-arguments", f"{why}; leave out --without-svid")
+        return without_stores(config, clocks=clocks, alarm=voice.warn)

@@ -19,6 +19,33 @@ from trustkit.workloads.manifests import Subject, subjects_of
 
 NAMESPACE = "default"
 """Where an object goes that names no namespace."""
+OF_NO_NAMESPACE = frozenset(
+    [
+        *("ComponentStatus", "Namespace", "Node", "PersistentVolume"),
+        "apiextensions.k8s.io/CustomResourceDefinition",
+        "apiregistration.k8s.io/APIService",
+        "argoproj.io/ClusterWorkflowTemplate",
+        "gateway.networking.k8s.io/GatewayClass",
+        "node.k8s.io/RuntimeClass",
+        "ome.io/ClusterBaseModel",
+        "ome.io/ClusterServingRuntime",
+        "scheduling.k8s.io/PriorityClass",
+        "trainer.kubeflow.org/ClusterTrainingRuntime",
+        *(f"admissionregistration.k8s.io/{act}WebhookConfiguration" for act in ("Mutating", "Validating")),
+        *(f"admissionregistration.k8s.io/{act}AdmissionPolicy" for act in ("Mutating", "Validating")),
+        *(f"admissionregistration.k8s.io/{act}AdmissionPolicyBinding" for act in ("Mutating", "Validating")),
+        *(f"certificates.k8s.io/{kind}" for kind in ("CertificateSigningRequest", "ClusterTrustBundle")),
+        *(f"flowcontrol.apiserver.k8s.io/{kind}" for kind in ("FlowSchema", "PriorityLevelConfiguration")),
+        *(f"networking.k8s.io/{kind}" for kind in ("IngressClass", "IPAddress", "ServiceCIDR")),
+        *(f"rbac.authorization.k8s.io/{kind}" for kind in ("ClusterRole", "ClusterRoleBinding")),
+        *(f"resource.k8s.io/{kind}" for kind in ("DeviceClass", "ResourceSlice")),
+        *(f"serving.kserve.io/Cluster{kind}" for kind in ("ServingRuntime", "StorageContainer")),
+        *(f"serving.kserve.io/LocalModel{kind}" for kind in ("Cache", "Node", "NodeGroup")),
+        *(f"storage.k8s.io/{kind}" for kind in ("CSIDriver", "CSINode", "StorageClass", "VolumeAttachment")),
+        "storage.k8s.io/VolumeAttributesClass",
+    ]
+)
+"""Kinds whose objects are in no namespace; of every other kind we take them to be in one."""
 UID = "assumed"
 """The uid of a review that no API server sent."""
 
@@ -56,13 +83,14 @@ def question_in(untrusted: bytes, file: str) -> Question:
         return Question(parse_review(untrusted), {}, "")
     subject = _only(list(subjects_of(untrusted, file)), file)
     assumed: Object = {"operation": "CREATE"}
-    if not subject.namespace:
-        assumed["namespace"] = NAMESPACE
-    review = parse_review(_as_review(subject))
-    where = f"in the namespace {review.namespace!r}"
-    why = ", assumed since it names none" if "namespace" in assumed else ""
-    about = f"{subject.title}, as if it were created as it is written, {where}{why}"
-    return Question(review, assumed, about)
+    namespace, where = subject.namespace, f"in the namespace {subject.namespace!r}"
+    if not namespace and subject.title.partition(" ")[0] in OF_NO_NAMESPACE:
+        where = "in no namespace, as all of its kind"
+    elif not namespace:
+        assumed["namespace"] = namespace = NAMESPACE
+        where = f"in the namespace {NAMESPACE!r}, assumed since it names none"
+    review = parse_review(_as_review(subject, namespace))
+    return Question(review, assumed, f"{subject.title}, as if it were created as it is written, {where}")
 
 
 def _only(subjects: list[Subject], file: str) -> Subject:
@@ -83,13 +111,13 @@ def _only(subjects: list[Subject], file: str) -> Subject:
     )
 
 
-def _as_review(subject: Subject) -> bytes:
+def _as_review(subject: Subject, namespace: str) -> bytes:
     group, _, version = str(subject.object["apiVersion"]).rpartition("/")
     request: Object = {
         "uid": UID,
         "kind": {"group": group, "version": version, "kind": subject.object["kind"]},
         "operation": "CREATE",
-        "namespace": subject.namespace or NAMESPACE,
+        "namespace": namespace,
         "name": subject.name,
         "object": subject.object,
     }

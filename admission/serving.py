@@ -37,11 +37,13 @@ class Surroundings:
 
     Attributes:
         clock: A monotonic clock.
+        now: The time (seconds since the epoch), for certificates.
         announce: Told both addresses once requests are accepted: the webhook's and the health port's.
         alarm: Told what is wrong and does not end the process.
     """
 
     clock: Callable[[], float]
+    now: Callable[[], float]
     announce: Callable[[str, str], None]
     alarm: Callable[[TrustkitError], None]
 
@@ -54,7 +56,7 @@ def serve(judge: Judge, config: Config, surroundings: Surroundings) -> None:
         UnavailableError: ``cannot-listen``.
     """
     limits = Limits(config.deadline_seconds, config.body_timeout_seconds, config.workers, config.queue)
-    renewed = RenewedContext(config.tls, surroundings.alarm)
+    renewed = RenewedContext(config.tls, surroundings.alarm, now=surroundings.now)
     app = webhook_app(judge, limits, clock=surroundings.clock, alarm=surroundings.alarm)
     webhook = Door(app, renewed.current, webhook_limits(config.body_timeout_seconds))
     health = Door(health_app(lambda: webhook.open), _in_the_clear, HEALTH_LIMITS)

@@ -16,6 +16,7 @@ from pathlib import Path
 from admission.config import TLSConfig
 from trustkit.artifact.inputs import read_input
 from trustkit.errors import TrustkitError, UsageError
+from trustkit.spiffe.server import check_server_certificate
 
 Stamp = tuple[tuple[int, int, int], ...]
 
@@ -23,8 +24,12 @@ _MAX_BYTES = 1 << 20
 _OF_LIBRARY = re.compile(r"^\[SSL\] | \(_ssl\.c:\d+\)$")
 
 
-def tls_context(config: TLSConfig) -> ssl.SSLContext:
+def tls_context(config: TLSConfig, *, now: float) -> ssl.SSLContext:
     """Build the server's TLS context; with a client CA, callers without its certificate are refused.
+
+    Args:
+        config: Where the files lie.
+        now: The time (seconds since the epoch), at which the server's certificate must be valid.
 
     Raises:
         UsageError: ``bad-tls``.
@@ -32,13 +37,17 @@ def tls_context(config: TLSConfig) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     certificate, key, client_ca = config.certificate, config.private_key, config.client_ca
-    _demand("certificate", certificate, "certificate")
+    raw = _demand("certificate", certificate, "certificate")
     _demand("private_key", key, "private key")
     try:
         context.load_cert_chain(certificate, key, password=_no_password)
     except (OSError, ValueError) as error:
         beside = f"with the certificate {str(certificate)!r}"
         raise _unusable("private_key", key, f"{beside}: {_reason(error)}") from None
+    try:
+        check_server_certificate(raw, now=now)
+    except UsageError as error:
+        raise _unusable("certificate", certificate, error.message) from None
     if client_ca is not None:
         _demand("client_ca", client_ca, "certificate")
         try:
@@ -51,8 +60,8 @@ def tls_context(config: TLSConfig) -> ssl.SSLContext:
     return context
 
 
-def _demand(member: str, path: Path, what: str) -> None:
-    """Name a file that is not there or not what it should be; of that the library says next to nothing."""
+def _demand(member: str, path: Path, what: str) -> bytes:
+    """Read a file; name one that is not there or not what it should be: the library says next to nothing."""
     try:
         raw = read_input(path, max_bytes=_MAX_BYTES, what="file")
     except TrustkitError as error:
@@ -61,6 +70,7 @@ def _demand(member: str, path: Path, what: str) -> None:
         raise _unusable(member, path, f"there is no PEM {what} in it")
     if what == "private key" and (b"-----BEGIN ENCRYPTED" in raw or b"4,ENCRYPTED" in raw):
         raise _unusable(member, path, "it is encrypted, and nobody is asked; keep it without a passphrase")
+    return raw
 
 
 def _unusable(member: str, path: Path, why: str) -> UsageError:
@@ -75,17 +85,21 @@ class RenewedContext:
     Args:
         config: Where the files lie.
         alarm: Told once of each new set of files that could not be taken.
+        now: The time (seconds since the epoch).
 
     Raises:
         UsageError: ``bad-tls``: there is no good set to begin with.
     """
 
-    def __init__(self, config: TLSConfig, alarm: Callable[[TrustkitError], None]) -> None:
+    def __init__(
+        self, config: TLSConfig, alarm: Callable[[TrustkitError], None], *, now: Callable[[], float]
+    ) -> None:
         self._config = config
         self._alarm = alarm
+        self._now = now
         self._lock = threading.Lock()
         self._stamp = _stamp(config)
-        self._context = tls_context(config)
+        self._context = tls_context(config, now=now())
 
     def current(self) -> ssl.SSLContext:
         """Return the newest context that could be built."""
@@ -94,7 +108,7 @@ class RenewedContext:
             if stamp != self._stamp:
                 self._stamp = stamp
                 try:
-                    self._context = tls_context(self._config)
+                    self._context = tls_context(self._config, now=self._now())
                 except UsageError as error:
                     self._alarm(error)
             return self._context

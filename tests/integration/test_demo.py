@@ -11,6 +11,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
 pytestmark = pytest.mark.xdist_group("demo")
 SCRIPTS = Path(sys.executable).parent
@@ -75,6 +76,18 @@ def test_no_secret_is_left_readable_and_no_plaintext_beside_the_model(told):
     secret = (folder / "keys/passphrase").read_text().strip()
     for path in (*(folder / "logs").iterdir(), folder / "COMMANDS.txt", *folder.glob("*.jsonl")):
         assert secret not in path.read_text()
+
+
+def test_the_identities_live_as_long_as_readme_says(told):
+    """Long enough for a person who explores the folder, and not longer than what is accepted."""
+    folder, _ = told
+    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    [days] = re.findall(r"The identities in the folder live for (\d+) days", text)
+    found = list((folder / "svids").glob("*/svid.pem")) + list((folder / "svids").glob("*/bundle.pem"))
+    assert len(found) == 12
+    for path in found:
+        left = x509.load_pem_x509_certificate(path.read_bytes()).not_valid_after_utc.timestamp() - time.time()
+        assert int(days) - 1 < left / 86400 <= int(days) <= 366, path
 
 
 def test_an_existing_folder_is_replaced_only_if_a_demo_made_it(told, tmp_path):

@@ -169,10 +169,10 @@ class Estate:
         path.mkdir()
         return path
 
-    def svid(self, path, authority=None):
-        """Issue an SVID and return its directory."""
-        folder = self.fresh("svid")
-        issued = (authority or self.authority).files(path, now=time.time(), lifetime_seconds=HOURS)
+    def svid(self, path, authority=None, *, ago=0.0, dns=()):
+        """Issue an SVID, so many seconds ago, for these hosts as well, and return its directory."""
+        folder, begun = self.fresh("svid"), time.time() - ago
+        issued = (authority or self.authority).files(path, now=begun, lifetime_seconds=HOURS, dns=dns)
         for name, content in issued.items():
             (folder / name).write_bytes(content)
         return folder

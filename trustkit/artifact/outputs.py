@@ -46,11 +46,13 @@ def check_output(
             raise UsageError(
                 "output-exists", f"{str(target)!r} exists and is never replaced; choose another name"
             )
+        said = f"{str(target)!r} is a folder; name a file, in it or elsewhere" if is_folder(target) else ""
         if not overwrite:
-            raise UsageError("output-exists", f"{str(target)!r} exists; {advice}")
+            raise UsageError("output-exists", said or f"{str(target)!r} exists; {advice}")
         if not is_file(target) or (replaceable is not None and not replaceable(target)):
             raise UsageError(
-                "not-replaceable", f"{str(target)!r} is not a file of the kind that would replace it"
+                "not-replaceable",
+                said or f"{str(target)!r} is not a file of the kind that would replace it",
             )
     elif not is_folder(target.parent):
         raise UsageError("no-such-folder", f"the folder of {str(target)!r} does not exist; make it first")

@@ -57,7 +57,9 @@ def compose(
         TrustkitError: Whatever is missing, unreadable or wrong.
     """
     parts = _parts(config, clock=clock, monotonic=monotonic)
-    source = SVIDSource(lambda name: _svid_file(config, name), clock, alarm=alarm)
+    source = SVIDSource(
+        lambda name: _svid_file(config, name), clock, alarm=alarm, place=str(config.svid_directory)
+    )
     identity = source.current().spiffe_id
     demand_own_domain(
         identity, ((f"config.grants[{n}].spiffe_id", one.spiffe_id) for n, one in enumerate(config.grants))

@@ -18,7 +18,7 @@ from trustkit import strictjson
 from trustkit.broker.shares import SHARE
 from trustkit.errors import FormatError, UsageError
 from trustkit.programs.arguments import given
-from trustkit.programs.settings import count, host_port, parse_settings, seconds
+from trustkit.programs.settings import count, host_port, listen, parse_settings, seconds
 from trustkit.sealing.awskms import KmsKey, parse_key
 from trustkit.sealing.descriptor import check_line
 from trustkit.sealing.release import MAX_REQUEST_BYTES
@@ -169,7 +169,7 @@ def check_grants(grants: Sequence[Grant], policy: VerificationPolicy) -> None:
 def _config(fields: Fields, base: Path) -> Config:
     rules = fields.maybe("rules", str)
     config = Config(
-        listen=host_port(fields.maybe("listen", str) or "0.0.0.0:8443", "config.listen"),
+        listen=listen(fields, "listen", "0.0.0.0:8443"),
         svid_directory=base / _nonempty(fields.take("svid_directory", str), "config.svid_directory"),
         policy=base / _nonempty(fields.take("policy", str), "config.policy"),
         openers=tuple(

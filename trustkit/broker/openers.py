@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from trustkit.artifact.inputs import of_file, read_input
+from trustkit.artifact.inputs import first_line, of_file, read_input
 from trustkit.broker.config import Config, OpenerConfig
 from trustkit.digest import Digest
 from trustkit.errors import DeniedError, TrustkitError, UnavailableError, UsageError
@@ -144,7 +144,7 @@ def _from_file(config: OpenerConfig) -> Opener:
 def _passphrase(path: Path) -> bytes:
     """The first line of a file, without its end, as the command line reads it."""
     raw = read_input(path, max_bytes=_KEY_MAX_BYTES, what="passphrase file")
-    passphrase = raw.split(b"\n", 1)[0].removesuffix(b"\r")
+    passphrase = first_line(raw)
     if not passphrase:
         raise UsageError(
             "empty-passphrase", f"the first line of {str(path)!r} is empty, and protects nothing"

@@ -194,8 +194,15 @@ def of_record(record: Record) -> tuple[list[Row], strictjson.Object]:
     return rows, fields
 
 
-def unknown_document(path: Path) -> FormatError:
-    """Build the error for a file that is none of the kinds we show."""
+def unknown_document(path: Path, raw: bytes) -> FormatError:
+    """Build the error for a file of none of the kinds that are shown; it says of which it is, where known."""
+    from trustkit.cli.kinds import kind_of
+
+    kind = kind_of(raw)
+    if kind is not None:
+        return FormatError(
+            "unknown-document", f"{str(path)!r} is a {kind}, of which there is nothing to show"
+        )
     return FormatError(
         "unknown-document",
         f"{str(path)!r} is no bundle, recipients document, certificate or key; "

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from trustkit.cli.answer import Answer
 from trustkit.cli.verbs import VERBS
-from trustkit.errors import UsageError, nearest
+from trustkit.errors import FormatError, LimitError, UsageError, VerificationError, nearest
 from trustkit.version import __version__
 
 if TYPE_CHECKING:
@@ -66,7 +66,16 @@ def perform(argv: Sequence[str], terminal: Terminal) -> Answer:
         return _text(parser.format_help(), f"help of {PROGRAM} {name}")
     arguments = parser.parse_args(list(rest))
     terminal.quiet = arguments.quiet
-    return module_of(name).run(arguments, terminal)
+    try:
+        return module_of(name).run(arguments, terminal)
+    except (UsageError, FormatError, LimitError, VerificationError) as error:
+        from trustkit.cli.kinds import otherwise
+        from trustkit.cli.trust import by_other_flags
+
+        told = by_other_flags(otherwise(error, name, vars(arguments)), vars(arguments))
+        if told is error:
+            raise
+        raise told from error
 
 
 def parser_of(name: str, *, width: int = 100) -> Parser:
@@ -151,14 +160,17 @@ def _unknown(words: Sequence[str], groups: set[str]) -> UsageError:
         verbs = " or ".join(known)
         return UsageError("unknown-verb", f"{PROGRAM} {first} needs one of its verbs: {verbs}{meant}")
     if first.startswith("-"):
-        return UsageError(
-            "bad-arguments",
-            f"flags come after the verb, and {first.partition('=')[0]!r} comes before it; "
-            f"see {PROGRAM} --help",
+        from trustkit.programs.helping import flags_of, shown_flag
+
+        said = shown_flag(
+            first.partition("=")[0], [flag for verb in VERBS for flag in flags_of(parser_of(verb))]
         )
-    return UsageError(
-        "unknown-verb", f"there is no verb {first!r}{_nearest(words)}; {PROGRAM} --help lists them"
-    )
+        return UsageError(
+            "bad-arguments", f"flags come after the verb, and {said!r} comes before it; see {PROGRAM} --help"
+        )
+    verb, _ = _verb_of(words[1:])
+    meant = f", and the verb comes first: {PROGRAM} {verb}" if verb is not None else _nearest(words)
+    return UsageError("unknown-verb", f"there is no verb {first!r}{meant}; {PROGRAM} --help lists them")
 
 
 def _nearest(words: Sequence[str]) -> str:

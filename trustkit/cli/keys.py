@@ -76,6 +76,27 @@ def given(*paths: Path | None, more: Sequence[Path] = ()) -> tuple[Path, ...]:
     return (*(path for path in paths if path is not None), *more)
 
 
+def demand_there(path: Path | str, *, folder: bool = False) -> None:
+    """Refuse a path that leads to nothing before anybody is asked for a passphrase.
+
+    Args:
+        path: What a command works on; an address in a store is left to whoever reads it.
+        folder: Whether it must be a folder.
+
+    Raises:
+        UsageError: ``no-such-path`` or ``no-such-folder``.
+        UnavailableError: ``unreadable``.
+    """
+    from trustkit.artifact.inputs import is_file, is_folder
+    from trustkit.workflows.places import places_of
+
+    if folder and not is_folder(Path(path)):
+        said = f"{str(path)!r} is a file; name the folder" if is_file(Path(path)) else ""
+        raise UsageError("no-such-folder", said or f"there is no folder at {str(path)!r}", path=str(path))
+    if isinstance(path, Path):
+        places_of(path, None)
+
+
 def refuse_unless(condition: object, message: str) -> None:
     """Refuse a combination of flags that argparse cannot express."""
     if not condition:

@@ -12,13 +12,12 @@ from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from trustkit.artifact.inputs import is_folder, read_input
+from trustkit.artifact.inputs import STANDARD_INPUT, is_folder, read_input, read_standard_input
 from trustkit.errors import LimitError, UnavailableError
 from trustkit.workloads.nodes import MAX_BYTES
 
 MAX_FILES = 100_000
 """Most files that one run checks."""
-STANDARD_INPUT = "-"
 _ENDINGS = (".yaml", ".yml", ".json")
 
 
@@ -52,11 +51,7 @@ def content_of(path: Path) -> bytes:
     """
     if str(path) != STANDARD_INPUT:
         return read_input(path, max_bytes=MAX_BYTES, what="manifest")
-    try:
-        with os.fdopen(0, "rb", closefd=False) as stream:
-            return stream.read(MAX_BYTES + 1)  # one byte more than is read tells that it is too large
-    except OSError as error:
-        raise UnavailableError("unreadable", f"cannot read standard input: {error.strerror}") from None
+    return read_standard_input(max_bytes=MAX_BYTES, what="manifest")
 
 
 def _below(folder: Path, exclude: Sequence[str]) -> Iterator[Path]:

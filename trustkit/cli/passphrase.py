@@ -1,7 +1,7 @@
 """Passphrases: from files or from a terminal, never from arguments or the environment.
 
 Other users see arguments, children inherit the environment. A file's first
-line counts, without its end; a person is asked only where one sits.
+line counts, without its end and without a byte order mark; a person is asked only where one sits.
 """
 
 from __future__ import annotations
@@ -25,13 +25,19 @@ def read_passphrase(path: Path) -> bytes:
     """Read a passphrase from the first line of a file.
 
     Raises:
-        UsageError: ``no-such-file`` or ``empty-passphrase``.
+        UsageError: ``no-such-file``, ``empty-passphrase``; ``bad-passphrase`` for a file of another kind.
         LimitError: ``too-large`` or ``passphrase-too-long``.
     """
-    from trustkit.artifact.inputs import read_input
+    from trustkit.artifact.inputs import first_line, read_input
+    from trustkit.cli.kinds import kind_of
 
     raw = read_input(path, max_bytes=MAX_FILE, what="passphrase file")
-    return _checked(raw.split(b"\n", 1)[0].removesuffix(b"\r"), f"the first line of {str(path)!r}")
+    other = kind_of(raw)
+    if other is not None:
+        raise UsageError(
+            "bad-passphrase", f"{str(path)!r} is a {other}; a passphrase file holds the passphrase alone"
+        )
+    return _checked(first_line(raw), f"the first line of {str(path)!r}")
 
 
 def unlock(
@@ -55,7 +61,14 @@ def unlock(
         UsageError: ``passphrase-needed`` where nobody can be asked, or what *load* raises.
     """
     if file is not None:
-        return load(read_passphrase(file))
+        passphrase = read_passphrase(file)
+        try:
+            return load(passphrase)
+        except UsageError as error:
+            if error.code != "wrong-passphrase" or passphrase == passphrase.strip():
+                raise
+            why = f"the first line of {str(file)!r} begins or ends with a blank, which counts"
+            raise UsageError(error.code, f"{error.message}; {why}", **error.evidence) from None
     try:
         return load(None)
     except UsageError as error:

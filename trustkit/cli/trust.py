@@ -6,7 +6,7 @@ exit 2 ``no-authority`` (architecture, section 11).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from trustkit.errors import UsageError
 
 if TYPE_CHECKING:
     from trustkit.cli.parser import Parser
+    from trustkit.errors import TrustkitError
     from trustkit.verifying.policy import VerificationPolicy
     from trustkit.verifying.signers import SignerEvidence
 
@@ -80,6 +81,29 @@ def policy_from_flags(
     )
 
 
+def by_other_flags(error: TrustkitError, arguments: Mapping[str, object]) -> TrustkitError:
+    """Return what a command was refused with, or in its place which flags believe a signer of that kind.
+
+    Args:
+        error: What was raised; its code stays.
+        arguments: Their values by what argparse calls them.
+    """
+    if error.code != "unsupported-material" or arguments.get("policy") is not None:
+        return error
+    certified, keyless = "with a certificate" in error.message, "keyless" in error.message
+    if arguments.get("ca") is not None and not keyless:
+        return type(error)(error.code, f"{error.message} with --key", **error.evidence)
+    if not certified:
+        return error
+    policy = "--policy with an authority of certificates, its roots and identities"
+    ways = f"--ca with its roots and --identity, or {policy}" if "ca" in arguments else policy
+    return type(error)(
+        error.code,
+        f"the signature was made with a certificate, and a bare key stands for none; give {ways}",
+        **error.evidence,
+    )
+
+
 def anybody_warnings(
     policy: VerificationPolicy, signers: Iterable[SignerEvidence], *, ca: bool = False
 ) -> list[str]:
@@ -123,10 +147,6 @@ def read_policy(path: Path, *, named: list[str] | None = None) -> VerificationPo
     from trustkit.verifying.policy import MAX_BYTES, parse_policy
 
     raw = read_input(path, max_bytes=MAX_BYTES, what="policy")
-    if raw.lstrip().startswith(b"-----BEGIN "):
-        raise UsageError(
-            "bad-policy", f"{str(path)!r} is a key or a certificate, not a policy; give it as --key or --ca"
-        )
     files = [] if named is None else named
 
     def read_file(name: str) -> bytes:

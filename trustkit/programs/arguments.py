@@ -13,7 +13,18 @@ from itertools import takewhile
 from pathlib import Path
 
 from trustkit.errors import nearest
-from trustkit.programs.helping import AS_JSON, DEBUG, HELP, HelpParser, Once, foot, head, rows
+from trustkit.programs.helping import (
+    AS_JSON,
+    DEBUG,
+    HELP,
+    HelpParser,
+    Once,
+    flags_of,
+    foot,
+    head,
+    rows,
+    shown_flag,
+)
 from trustkit.version import __version__
 
 Kind = Callable[[str], object]
@@ -62,7 +73,9 @@ class Program(HelpParser):
         before = list(takewhile(lambda word: word.startswith("-"), untrusted))
         for flag in before:
             if flag != "--" and flag not in _OF_PROGRAMS:
-                self.error(f"flags come after the verb, and {flag.partition('=')[0]!r} comes before it")
+                known = [name for verb in self._verbs.choices.values() for name in flags_of(verb)]
+                said = shown_flag(flag.partition("=")[0], known)
+                self.error(f"flags come after the verb, and {said!r} comes before it")
         names = [name for name, _ in self._summaries]
         for verb in untrusted[len(before) :][:1]:
             if verb not in names:

@@ -1,4 +1,4 @@
-"""`check-config` where a program does not run: everything, but for what is only there where it does.
+"""Checking and deciding where a program does not run: everything, but for what is only there where it does.
 
 The law of this file: an SVID is issued to a program where it runs, so whoever checks
 a configuration elsewhere has none. He may leave it out, in words; then all that was
@@ -20,15 +20,15 @@ FLAG = "--without-svid"
 _MISSING = frozenset(("no-such-file", "no-svid"))
 
 
-def add_without_svid(check: HelpParser) -> None:
-    """Let a check leave our own SVID out."""
-    says = "check all but our own SVID, which is only there where the program runs; say what that leaves out"
-    check.add_argument(FLAG, action="store_true", help=says)
+def add_without_svid(verb: HelpParser, does: str = "check all but our own SVID") -> None:
+    """Let a verb leave our own SVID out; *does* is what it does then."""
+    says = f"{does}, which is only there where the program runs; say what that leaves out"
+    verb.add_argument(FLAG, action="store_true", help=says)
 
 
 @contextmanager
-def missing_svid_told(directory: Path) -> Iterator[None]:
-    """Say of a file that is missing in the SVID directory why that may be, and how to check all else.
+def missing_svid_told(directory: Path, does: str = "checks all else") -> Iterator[None]:
+    """Say of a file that is missing in the SVID directory why that may be, and what our flag does.
 
     Raises:
         TrustkitError: As it came, with that.
@@ -38,7 +38,7 @@ def missing_svid_told(directory: Path) -> Iterator[None]:
     except TrustkitError as error:
         if error.code not in _MISSING or str(directory) not in error.message:
             raise
-        why = f"it is only there where the program runs; {FLAG} checks all else"
+        why = f"it is only there where the program runs; {FLAG} {does}"
         raise type(error)(error.code, f"{error.message}; {why}", **error.evidence) from None
 
 

@@ -7,12 +7,16 @@ status), one manner of writing, and examples that work. It takes no time to load
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import takewhile
 from typing import Any, NoReturn
 
 from trustkit.errors import UsageError, nearest
 
+_SHOWN = 64
+"""Most of a refused value that a message shows (characters)."""
+_SHOWN_OF_FLAG = 4
+"""How much is shown of a flag that is like none (characters)."""
 HELP = "show this text"
 """What help says of itself."""
 AS_JSON = "print exactly one JSON document on stdout, on every outcome"
@@ -40,7 +44,7 @@ class Parser(argparse.ArgumentParser):
         Raises:
             UsageError: ``bad-arguments``.
         """
-        known = {name: action for action in self._actions for name in action.option_strings}
+        known = flags_of(self)
         awaited = False  # whether the word is the value of the flag before it
         for word in takewhile(lambda word: word != "--", untrusted):
             flag, equals, _ = word.partition("=")
@@ -48,10 +52,13 @@ class Parser(argparse.ArgumentParser):
             if action is None and not awaited and _is_flag(word):
                 near = nearest(flag.lstrip("-"), [name[2:] for name in known if name.startswith("--")])
                 meant = "" if near is None else f", did you mean '--{near}'?"
-                # Of `-pSECRET` only the first letter may be a flag, unless it is a misspelt one.
-                said = flag if near is not None or flag.startswith("--") else flag[:2]
-                self.error(f"there is no flag {said!r}{meant}")
+                self.error(f"there is no flag {shown_flag(flag, known, near=near)!r}{meant}")
             awaited = action is not None and action.nargs != 0 and not equals
+
+    def _check_value(self, action: argparse.Action, value: object) -> None:
+        """Refuse a value that is none of the choices, and say which was meant; the name is argparse's."""
+        if action.choices is not None and value not in action.choices:
+            raise argparse.ArgumentError(action, unknown_value(str(value), [*map(str, action.choices)]))
 
     def error(self, message: str) -> NoReturn:
         """Refuse the arguments; the name is argparse's.
@@ -139,6 +146,63 @@ class Once(argparse.Action):
         if getattr(namespace, self.dest) is not None:
             raise argparse.ArgumentError(self, f"may be given only once{self._twice and '; '}{self._twice}")
         setattr(namespace, self.dest, values)
+
+
+def unknown_value(untrusted: str, known: Sequence[str]) -> str:
+    """Say that a value is none of those that there are, and which of them may be meant."""
+    near = nearest(untrusted.lower(), known)
+    meant = "" if near is None else f"did you mean {near!r}? "
+    return f"unknown value {untrusted[:_SHOWN]!r}; {meant}choose from {', '.join(known)}"
+
+
+def flags_of(parser: argparse.ArgumentParser) -> dict[str, argparse.Action]:
+    """Return the flags of a parser, by each of their names."""
+    return {name: action for action in parser._actions for name in action.option_strings}  # noqa: SLF001 - it has no other list
+
+
+def shown_flag(untrusted: str, known: Collection[str], *, near: str | None = None) -> str:
+    """Return what a message may show of a flag: a secret may be glued to one that there is, or to none.
+
+    Args:
+        untrusted: The word, without what stands behind an equals sign.
+        known: The flags that there are.
+        near: The one that was meant, if that could be said; then a misspelt one is shown whole.
+    """
+    word = untrusted.lstrip("-")
+    dashes = untrusted[: len(untrusted) - len(word)]
+    names = [name[2:] for name in known if name.startswith("--")]
+    begun = max((_common(word, name) for name in names), key=len, default="")
+    if begun == word:
+        return untrusted
+    parts = [name.split("-") for name in names]
+    glued = _glued(word, {piece for pieces in parts for piece in pieces})
+    if not glued and any(begun.startswith(pieces[0]) for pieces in parts):
+        glued = begun
+    if not glued and near is not None:
+        return untrusted
+    if not glued:
+        glued = word[:1] if dashes == "-" else word[:_SHOWN_OF_FLAG]
+        begun = begun if dashes == "--" else ""
+    kept = max(begun, glued, key=len)
+    return f"{dashes}{kept}{'' if kept == word else '...'}"
+
+
+def _common(word: str, name: str) -> str:
+    """Return what two words begin with."""
+    return "".join(
+        one for one, _ in takewhile(lambda pair: pair[0] == pair[1], zip(word, name, strict=False))
+    )
+
+
+def _glued(word: str, parts: Collection[str]) -> str:
+    """Return a word up to where something follows a part of a flag without a hyphen, or nothing."""
+    start = 0
+    for piece in word.split("-"):
+        ends = [len(part) for part in parts if piece.startswith(part) and piece != part]
+        if ends:
+            return word[: start + max(ends)]
+        start += len(piece) + 1
+    return ""
 
 
 def _is_flag(word: str) -> bool:

@@ -25,6 +25,13 @@ MAX_BYTES = 1 << 20
 OF_MEMBERS = frozenset(("bad-config", "foreign-trust-domain", "recipient-signs"))
 """Codes for what a member says: whoever uses a configuration names its file with these (`of_file`)."""
 
+TELLING = {
+    "trustkit-admission": frozenset(("stores", "sidecar", "tls")),
+    "trustkit-broker": frozenset(("openers", "grants")),
+    "trustkit-store": frozenset(("root", "readers")),
+}
+"""Members that stand in the configuration of one program alone, by its name."""
+
 _HOST_PORT = re.compile(r"(\[[0-9a-fA-F:.]{2,45}\]|[A-Za-z0-9.-]{1,253}):([0-9]{1,5})")
 
 
@@ -56,12 +63,24 @@ def parse_settings(raw: bytes, read: Callable[[Fields], T], *, known: Collection
     Raises:
         UsageError: ``bad-config``, with the path of the member that is wrong.
     """
+    theirs = ""
     try:
-        return read(Fields(_yaml(raw), "config", known))
+        document = _yaml(raw)
+        theirs = _another_program(document, known)
+        return read(Fields(document, "config", known))
     except (FormatError, LimitError) as error:
         raise UsageError(
-            "bad-config", f"the configuration is not valid: {error.message}", **error.evidence
+            "bad-config", f"the configuration is not valid: {error.message}{theirs}", **error.evidence
         ) from None
+
+
+def _another_program(document: strictjson.Value, known: Collection[str]) -> str:
+    """Say whose configuration it looks like, where it is another program's."""
+    members = document if isinstance(document, dict) else {}
+    programs = [
+        name for name, own in TELLING.items() if not own.isdisjoint(members) and own.isdisjoint(known)
+    ]
+    return f"; this looks like the configuration of {programs[0]}" if programs and known else ""
 
 
 def host_and_port(untrusted: str) -> tuple[str, int] | None:
@@ -80,16 +99,31 @@ def split_host_port(text: str, name: str) -> tuple[str, int]:
     """
     found = host_and_port(text)
     if found is None:
-        raise UsageError(
-            "bad-config", f"the configuration is not valid: {name} must be HOST:PORT", field=name
-        )
+        raise UsageError("bad-config", f"the configuration is not valid: {_wanted(name)}", field=name)
     return found
+
+
+def _wanted(name: str) -> str:
+    example = "0.0.0.0:8443" if "listen" in name.lower() else "host.example:8443"
+    return f"{name} must be HOST:PORT, such as {example}, with an IPv6 address in brackets"
 
 
 def host_port(text: str, name: str) -> str:
     """Check ``HOST:PORT`` as `split_host_port` does and return it unchanged."""
     split_host_port(text, name)
     return text
+
+
+def listen(fields: Fields, name: str, default: str) -> str:
+    """Read where to listen, ``HOST:PORT``; a port alone, which YAML takes for a number, is refused so.
+
+    Raises:
+        FormatError, UsageError: ``bad-config``.
+    """
+    value = fields.raw(name) if fields.has(name) else default
+    if not isinstance(value, str):
+        raise FormatError("bad-config", _wanted(f"config.{name}"), field=f"config.{name}")
+    return host_port(value, f"config.{name}")
 
 
 def seconds(fields: Fields, name: str, default: float, *, most: float, within: str = "config.") -> float:

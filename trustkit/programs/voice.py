@@ -107,6 +107,10 @@ class Voice:
         """Say on stderr what is wrong and does not end the process."""
         self._complain(f"warning: {error.message}", error.code)
 
+    def note(self, message: str, code: str) -> None:
+        """Say on stderr what goes on and is neither wrong nor an outcome."""
+        self._complain(message, code)
+
     def end(self, status: int, code: str, message: str, evidence: dict[str, Evidence] | None = None) -> int:
         """Say in one line why the process ends and return its exit status."""
         try:

@@ -25,7 +25,6 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -36,7 +35,6 @@ from trustkit.digest import digest_of
 from trustkit.errors import (
     FormatError,
     LimitError,
-    TrustkitError,
     UnavailableError,
     UsageError,
     VerificationError,
@@ -49,6 +47,7 @@ from trustkit.sidecar.lifecycle import Lifecycle, State
 from trustkit.sidecar.output import demand_ours, first_at, free_bytes, is_left
 from trustkit.sidecar.patience import Patience
 from trustkit.sidecar.pins import Beliefs, beliefs_of, demand_peers
+from trustkit.sidecar.world import World
 from trustkit.spiffe.mtls import client_context
 from trustkit.storage.delivery import deliver_plain, deliver_sealed
 from trustkit.storage.source import Source
@@ -56,31 +55,6 @@ from trustkit.storage.staging import Staging, publish_left, stale_staging
 from trustkit.verifying.compare import verify_tree
 from trustkit.verifying.sealed import VerifiedSealed, check_plain, verify_sealed
 from trustkit.verifying.verify import VerifiedManifest, verify_manifest
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """What a run takes from outside: clocks, chance, and a way not to be interrupted.
-
-    Attributes:
-        now: Seconds since the epoch.
-        monotonic: A monotonic clock.
-        sleep: Waits (seconds) in any thread, or raises because the run was stopped.
-        chance: A random number from 0 up to 1.
-        entropy: Random bytes.
-        unbroken: A block that a signal interrupts only after its end.
-        on_stop: Takes what a signal must let go of, so that threads which wait for it end.
-        alarm: Told of what is wrong and ends nothing.
-    """
-
-    now: Callable[[], float]
-    monotonic: Callable[[], float]
-    sleep: Callable[[float], None]
-    chance: Callable[[], float]
-    entropy: Callable[[int], bytes]
-    unbroken: Callable[[], AbstractContextManager[None]]
-    on_stop: Callable[[Callable[[], None]], None]
-    alarm: Callable[[TrustkitError], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +78,7 @@ def fetch(config: Config, world: World, lifecycle: Lifecycle, *, open_store: Ope
     """
     beliefs = beliefs_of(config, now=world.now, alarm=world.alarm)  # step 1
     stale_staging(config.output)  # step 2
-    patience = Patience(config.budget_seconds, world.monotonic, world.sleep, world.chance)
+    patience = world.patience(config.budget_seconds)
     identity = patience.insist(beliefs.source.current).spiffe_id  # step 3
     demand_peers(config, identity)
     lifecycle.advance(State.IDENTIFIED, f"identified as {identity}")

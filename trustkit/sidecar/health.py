@@ -17,8 +17,8 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
 from typing import Self
 
-from trustkit.errors import UnavailableError
 from trustkit.sidecar.config import Address
+from trustkit.spiffe.listening import cannot_listen
 
 PLACES = 16
 """Connections at the same time."""
@@ -38,10 +38,7 @@ class Health:
         try:
             self._server = _server_of(listen, ready)
         except OSError as error:
-            where = f"{listen.host}:{listen.port}"
-            raise UnavailableError(
-                "cannot-listen", f"cannot listen on {where}: {error.strerror or error}"
-            ) from None
+            raise cannot_listen(f"{listen.host}:{listen.port}", error) from None
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, name="health", daemon=True
         )

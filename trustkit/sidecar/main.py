@@ -92,9 +92,10 @@ def _ask(question: Question, voice: Voice) -> int:
 
 
 def _run(config: Config, voice: Voice) -> int:
-    from trustkit.sidecar.fetch import World, fetch
+    from trustkit.sidecar.fetch import fetch
     from trustkit.sidecar.health import Health
     from trustkit.sidecar.store import open_store
+    from trustkit.sidecar.world import World
 
     lifecycle = Lifecycle(lambda _, line: voice.tell(line))
     with _Stop().installed() as stop, Health(config.health, ready=lambda: lifecycle.ready) as health:
@@ -107,6 +108,7 @@ def _run(config: Config, voice: Voice) -> int:
             unbroken=stop.held,
             on_stop=stop.let_go_of,
             alarm=voice.warn,
+            note=lambda line, code: None if stop.came else voice.note(line, code),
         )
         try:
             voice.tell(f"{PROGRAM}: listening on {health.address}")
@@ -190,6 +192,11 @@ class _Stop:
         if self._untold.acquire(timeout=seconds):
             self._untold.release()
             raise KeyboardInterrupt
+
+    @property
+    def came(self) -> bool:
+        """Whether a signal has ended the work: what fails from then on is not waited for."""
+        return self._stopped
 
     def let_go_of(self, close: Callable[[], None]) -> None:
         """Remember what ends the waiting of other threads."""

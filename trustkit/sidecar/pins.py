@@ -58,7 +58,7 @@ def beliefs_of(
     def read(name: str) -> bytes:
         return bundle if name == BUNDLE else _svid_file(config.svid_directory, name)
 
-    return Beliefs(policy, SVIDSource(read, now, alarm=alarm))
+    return Beliefs(policy, SVIDSource(read, now, alarm=alarm, place=str(config.svid_directory)))
 
 
 def demand_peers(config: Config, ours: SpiffeID) -> None:

@@ -10,9 +10,9 @@ from __future__ import annotations
 import ssl
 
 from trustkit.sidecar.config import Config
-from trustkit.sidecar.fetch import World
 from trustkit.sidecar.patience import Patience
 from trustkit.sidecar.pins import Beliefs
+from trustkit.sidecar.world import World
 from trustkit.spiffe.mtls import client_context
 from trustkit.storage.http import HTTPSource
 from trustkit.storage.source import Source
@@ -38,8 +38,7 @@ def open_store(config: Config, beliefs: Beliefs, world: World) -> PatientSource:
         clock_now=world.now,
         monotonic=world.monotonic,
     )
-    patience = Patience(config.budget_seconds, world.monotonic, world.sleep, world.chance)
-    return PatientSource(source, patience)
+    return PatientSource(source, world.patience(config.budget_seconds))
 
 
 class PatientSource:

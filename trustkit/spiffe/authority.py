@@ -1,8 +1,8 @@
 """A throw-away authority of one trust domain: for demonstrations and tests, never for production.
 
 The law of this file: the signing key lives in memory and dies with the object;
-what it issues is short-lived and obeys every rule that `trustkit.spiffe.svid`
-demands of others. The issuer proper comes later (design: adr 0019).
+what it issues lasts no longer than it was told to and obeys every rule that
+`trustkit.spiffe.svid` demands of others. The issuer proper comes later (design: adr 0019).
 """
 
 from __future__ import annotations

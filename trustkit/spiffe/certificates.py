@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import datetime as dt
 import re
 
 from cryptography import x509
@@ -137,6 +138,11 @@ def issued(child: x509.Certificate, parent: x509.Certificate) -> bool:
     except (*UNREADABLE, InvalidSignature):
         return False
     return True
+
+
+def moment(at: dt.datetime) -> str:
+    """Return a time of a certificate as messages show it: in UTC, to the second."""
+    return f"{at:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _decoded(block: bytes, what: str) -> bytes:

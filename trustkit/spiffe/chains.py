@@ -18,7 +18,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from trustkit.errors import FormatError, LimitError, VerificationError
-from trustkit.spiffe.certificates import UNREADABLE, issued, whole
+from trustkit.spiffe.certificates import UNREADABLE, issued, moment, whole
 from trustkit.spiffe.names import SpiffeID, parse_spiffe_id
 
 MAX_BYTES = 1 << 20
@@ -69,8 +69,13 @@ def parse_certificate(untrusted_der: bytes) -> x509.Certificate:
         raise bad("the certificate does not parse") from None
 
 
-def check_sane(certificate: x509.Certificate, *, now: float) -> None:
+def check_sane(certificate: x509.Certificate, *, now: float, what: str = "it") -> None:
     """Refuse weak or odd certificates of any kind, and those outside their time.
+
+    Args:
+        certificate: Of the SVID, or above it.
+        now: The time (seconds since the epoch).
+        what: Which certificate it is, for whoever has to renew it.
 
     Raises:
         VerificationError: ``bad-svid``.
@@ -90,9 +95,11 @@ def check_sane(certificate: x509.Certificate, *, now: float) -> None:
         raise bad("it is no version 3 certificate with a positive serial number")
     at = dt.datetime.fromtimestamp(now, dt.UTC)
     if at < certificate.not_valid_before_utc:
-        raise bad("it is not valid yet; look at the clocks")
+        begins = certificate.not_valid_before_utc
+        raise bad(f"{what} is not valid yet, but from {moment(begins)} on; look at the clocks")
     if at > certificate.not_valid_after_utc:
-        raise bad("it has expired; get a new one from its issuer")
+        ended = certificate.not_valid_after_utc
+        raise bad(f"{what} expired at {moment(ended)}; have a new one issued")
 
 
 def check_anchors(anchors: Sequence[x509.Certificate], domain: str) -> None:
@@ -122,13 +129,13 @@ def check_chain(
         VerificationError: ``bad-svid`` or ``unsupported-constraint``.
     """
     for below, (child, parent) in enumerate(itertools.pairwise(chain)):
-        check_sane(parent, now=now)
+        check_sane(parent, now=now, what="a CA of its chain")
         _check_authority(parent, below=below)
         if not issued(child, parent):
             raise bad("the chain is out of order, or has a certificate that does not belong to it")
     for anchor in anchors:
         if issued(chain[-1], anchor):
-            check_sane(anchor, now=now)
+            check_sane(anchor, now=now, what="its anchor in the trust bundle")
             _check_authority(anchor, below=len(chain) - 1)
             return
     raise bad("the chain does not lead to the trust bundle")

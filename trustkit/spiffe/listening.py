@@ -7,6 +7,8 @@ code, not a traceback.
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import socket
 from dataclasses import dataclass
@@ -15,6 +17,11 @@ from trustkit.errors import UnavailableError, UsageError
 
 _LISTEN = re.compile(r"(?:\[([0-9A-Fa-f:.]{2,45})\]|([A-Za-z0-9.-]{1,253})):([0-9]{1,5})")
 _BACKLOG = 512
+_ADVICE = {
+    errno.EADDRINUSE: "; another process listens there: end it, or choose another port",
+    errno.EADDRNOTAVAIL: "; this machine has no such address",
+    errno.EACCES: "; ports below 1024 are for those with the right to them: choose a higher one",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +87,25 @@ def bound(listen: str) -> socket.socket:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except (OSError, UnicodeError) as error:
-        why = getattr(error, "strerror", None) or "the host is no name or address"
-        raise UnavailableError("cannot-listen", f"cannot listen on {listen}: {why}") from None
+        raise cannot_listen(listen, error) from None
     listener.settimeout(0)
     return listener
+
+
+def cannot_listen(listen: str, error: OSError | UnicodeError) -> UnavailableError:
+    """Build the error of an address that cannot be had; the library says it twice, and gives no advice.
+
+    Args:
+        listen: Where to.
+        error: What the system said.
+    """
+    number = getattr(error, "errno", None)
+    if number is None or number < 0 or isinstance(error, socket.gaierror):
+        why = getattr(error, "strerror", None) or "the host is no name or address"
+    else:
+        why = os.strerror(number)
+    advice = _ADVICE.get(number or 0, "")
+    return UnavailableError("cannot-listen", f"cannot listen on {listen}: {why}{advice}")
 
 
 def address_of(listener: socket.socket) -> str:

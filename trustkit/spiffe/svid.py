@@ -122,6 +122,7 @@ class SVIDSource:
         read: Returns the bytes of one of the three files by its name.
         clock: The time (seconds since the epoch).
         alarm: Told once of each new set that was not taken, and why.
+        place: Where the files lie, for messages; nothing is read there but through *read*.
     """
 
     def __init__(
@@ -130,8 +131,10 @@ class SVIDSource:
         clock: Callable[[], float],
         *,
         alarm: Callable[[TrustkitError], None] | None = None,
+        place: str = "",
     ) -> None:
         self._read = read
+        self._place = place
         self._clock = clock
         self._alarm = alarm
         self._lock = threading.Lock()
@@ -156,8 +159,9 @@ class SVIDSource:
                     raise
                 self._tell(error)
             if self._current is None or now > self._current.not_after:
+                where = f" in {self._place!r}" if self._place else ""
                 raise UnavailableError(
-                    "svid-expired", "our SVID has expired and no new one came; look at its issuer"
+                    "svid-expired", f"our SVID{where} has expired and no new one came; look at its issuer"
                 )
             return self._current
 
@@ -168,7 +172,11 @@ class SVIDSource:
             raise UnavailableError("unreadable", f"cannot read our SVID: {error.strerror}") from None
         if files == self._seen:
             return
-        fresh = svid_from_pem(*files, now=now)
+        try:
+            fresh = svid_from_pem(*files, now=now)
+        except TrustkitError as error:
+            where = f"{self._place!r}: " if self._place else ""
+            raise type(error)(error.code, f"{where}{error.message}", **error.evidence) from None
         if self._current is not None and fresh.spiffe_id != self._current.spiffe_id:
             raise VerificationError(
                 "bad-svid",

@@ -25,6 +25,7 @@ from trustkit.sealing.floe import HEADER_LENGTH, PartOpener, segments_of
 from trustkit.sealing.keys import Dek
 from trustkit.storage.arriving import Arriving, Buffers, Progress, Sink
 from trustkit.storage.checker import Checker, by_file
+from trustkit.storage.ciphertext import check_length
 from trustkit.storage.handover import ring_of
 from trustkit.storage.shared import run_shared
 from trustkit.storage.source import Source
@@ -81,7 +82,7 @@ def deliver_sealed(
 
     largest_first = sorted(descriptor.parts, key=lambda part: -part.plaintext_length)
     for part in largest_first:  # before any work, and in one order: the same fault is always the same error
-        _check_length(part, source.length(blob_name(part.blob)))
+        check_length(part, source.length(blob_name(part.blob)))
     run_shared(
         largest_first,
         make,
@@ -206,10 +207,3 @@ class _SealedPart(Arriving):
                 out=into,
             )
             yield position * whole, into[:size]
-
-
-def _check_length(part: Part, found: int) -> None:
-    if found < part.ciphertext_length:
-        raise SealError("truncated", f"the sealed bytes of {part.name!r} end too early; fetch them again")
-    if found > part.ciphertext_length:
-        raise SealError("trailing-bytes", f"bytes were appended to the sealed {part.name!r}; fetch it again")

@@ -16,8 +16,8 @@ from pathlib import Path
 from trustkit import strictjson
 from trustkit.errors import FormatError, UnavailableError, UsageError
 from trustkit.programs.arguments import given
-from trustkit.programs.settings import parse_settings
-from trustkit.spiffe.listening import Limits, split_listen
+from trustkit.programs.settings import host_port, listen, parse_settings
+from trustkit.spiffe.listening import Limits
 from trustkit.spiffe.names import SpiffeID, demand_own_domain, parse_spiffe_id
 from trustkit.spiffe.svid import BUNDLE, CHAIN, KEY
 from trustkit.strictjson import Fields
@@ -77,12 +77,11 @@ def load(raw: bytes, *, base: Path, environ: Mapping[str, str], argv: Sequence[s
     Raises:
         UsageError: ``bad-config``, with the path of the member that is wrong.
     """
-    override = given(argv, "--listen").get("listen") or environ.get(ENVIRONMENT)
+    flag, variable = given(argv, "--listen").get("listen"), environ.get(ENVIRONMENT)
     config = parse_settings(raw, lambda members: _config(members, base), known=MEMBERS["config"])
-    if override:
-        config = replace(config, listen=override)
-    split_listen(config.listen)
-    return config
+    if not (flag or variable):
+        return config
+    return replace(config, listen=host_port(flag or variable or "", "--listen" if flag else ENVIRONMENT))
 
 
 def check_places(config: Config, file: Path) -> None:
@@ -140,7 +139,7 @@ def _config(members: Fields, base: Path) -> Config:
     config = Config(
         root=base / _path(members.take("root", str), "config.root"),
         svid_directory=base / _path(members.take("svid_directory", str), "config.svid_directory"),
-        listen=members.maybe("listen", str) or "0.0.0.0:8443",
+        listen=listen(members, "listen", "0.0.0.0:8443"),
         readers=_readers(members.take("readers", list)),
         limits=_limits(Fields(members.maybe("limits", dict) or {}, "config.limits", MEMBERS["limits"])),
     )

@@ -102,7 +102,7 @@ def _run(arguments: argparse.Namespace, argv: Sequence[str], environ: Mapping[st
     def read(name: str) -> bytes:
         return read_input(config.svid_directory / name, max_bytes=_SVID_MAX_BYTES, what="SVID")
 
-    source = SVIDSource(read, time.time, alarm=voice.warn)
+    source = SVIDSource(read, time.time, alarm=voice.warn, place=str(config.svid_directory))
     with of_file(file, codes=OF_MEMBERS):
         check_places(config, file)
         if arguments.verb == "check-config":

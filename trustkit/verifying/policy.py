@@ -200,7 +200,9 @@ def _policy(name: str, spec: strictjson.Fields, digest: Digest, read_file: ReadF
     authors = most_authors(authorities)
     if not 1 <= threshold <= max(authors, 1):
         raise FormatError(
-            "bad-policy", f"spec.threshold must be from 1 to the authors that one bundle can have ({authors})"
+            "bad-policy",
+            f"spec.threshold must be from 1 to the authors that one bundle can have ({authors}); list each "
+            "of them as an authority of its own, with roles: [author]",
         )
     if threshold > 1:
         _check_distinct(authorities)

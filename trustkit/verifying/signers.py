@@ -89,20 +89,36 @@ class Candidates:
         Raises:
             VerificationError: ``below-threshold``.
         """
-        signatures = {signature.sig for signature in envelope.signatures}
-        found = tuple(
-            SignerEvidence(
-                name, key.public_key.fingerprint, key.identity, key.valid_until, key.public_key.hint
-            )
-            for name, key in self.believed
-            if any(key.public_key.signed(message, signature) for signature in signatures)
-        )
+        unclaimed = {signature.sig for signature in envelope.signatures}
+        signatures = frozenset(unclaimed)
+        found = []
+        for name, key in self.believed:
+            public = key.public_key
+            made = {signature for signature in signatures if public.signed(message, signature)}
+            unclaimed -= made
+            if made:
+                told = (public.fingerprint, key.identity, key.valid_until, public.hint)
+                found.append(SignerEvidence(name, *told))
         count = len({signer.fingerprint for signer in found})
         if 0 < count < threshold:
-            raise self._too_few([signer.authority for signer in found], count, threshold)
-        return found
+            told_why = not unclaimed or self.refused  # a certificate that was refused explains a signature
+            more = "" if told_why else self._unlisted(message, unclaimed)
+            raise self._too_few([signer.authority for signer in found], count, threshold, more)
+        return tuple(found)
 
-    def _too_few(self, signers: list[str], count: int, threshold: int) -> VerificationError:
+    def _unlisted(self, message: Message, unclaimed: set[bytes]) -> str:
+        """Say how many signatures are by nobody who acts in this role, and of whom the policy knows."""
+        others = [
+            _short(name)
+            for name, public in self.elsewhere
+            if any(public.signed(message, signature) for signature in unclaimed)
+        ]
+        count = "1 more signature is" if len(unclaimed) == 1 else f"{len(unclaimed)} more signatures are"
+        whose = f" ({_some(others)} signed, in another role)" if others else ""
+        roles = f"roles: [{self.role}]"
+        return f"; {count} by nobody whom the policy lists with {roles}{whose}; list that key so, or"
+
+    def _too_few(self, signers: list[str], count: int, threshold: int, more: str) -> VerificationError:
         """Name who signed and who did not, and why the certificate of one who may have was not believed."""
         missing = [name for name in self.acting if name not in signers]
         once = " (a key counts once)" if len(signers) > count else ""
@@ -114,7 +130,8 @@ class Candidates:
         return VerificationError(
             "below-threshold",
             f"{count} of {threshold} needed {self.role}s signed this: valid from "
-            f"{_some([_short(name) for name in signers])}{once}{none}; get the missing signatures",
+            f"{_some([_short(name) for name in signers])}{once}{none}{more or ';'} get the missing "
+            "signatures",
             signers=list(signers),
             missing=list(missing[:_LISTED]),
             threshold=threshold,

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from trustkit.artifact import outputs
@@ -37,6 +37,7 @@ from trustkit.workflows.verified import believe
 from trustkit.workflows.workers import cores
 
 _NAMED = 10
+_CHANGED = frozenset(("digest-mismatch", "file-missing", "unsigned-file"))
 
 
 def add_signature(
@@ -85,9 +86,9 @@ def add_signature(
         after, count = _grown(before, signer, target)
     believed = believe(path, policy_from_keys(signer.public_pem()), bundle=target, raw=after)
     signed = believed.signed
-    with closing(
-        verify_tree(path, signed, skip=believed.skip, workers=workers or cores(), progress=progress)
-    ) as verified:
+    with _or_anew():
+        found = verify_tree(path, signed, skip=believed.skip, workers=workers or cores(), progress=progress)
+    with closing(found) as verified:
         outputs.check_not_inside(read, path, verified.tree)
         warnings = tuple(_accepted(verified, known=frozenset((SIGNATURE, CLAIMS)) | believed.skip))
 
@@ -99,6 +100,18 @@ def add_signature(
     mode = None if status is None else status.st_mode & 0o777
     write_held(target, after, overwrite=True, pause=pause, mode=mode, check=unchanged)
     return Signed(signed.manifest, target, verified.bytes, warnings, signatures=count)
+
+
+@contextmanager
+def _or_anew() -> Iterator[None]:
+    """Say of an artifact that is not what the bundle describes how it is signed as it is now."""
+    try:
+        yield
+    except VerificationError as error:
+        if error.code not in _CHANGED:
+            raise
+        advice = "if it was meant to change, sign it anew with --overwrite, without --add"
+        raise VerificationError(error.code, f"{error.message}; {advice}", **error.evidence) from None
 
 
 def _demand_key(signer: Signer) -> None:

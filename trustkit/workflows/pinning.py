@@ -4,27 +4,29 @@ The law of this file: nothing is guessed. A digest comes from a signature by som
 whom the policy believes, and a reference means what the caller says it means. Nothing
 is written here: all changes are made first, and then handed out.
 
-    1. The manifest digest behind every reference that the caller names is verified.
-    2. The extractor that `check` asks lists the references; those of our own are rewritten in place.
-    3. Every reference that the caller named, and that an object names, gets its entry in the lockfile;
-       entries of others stay as they are.
+    1. The extractor that `check` asks lists the references; all that the caller names are among them.
+    2. What each of them means is verified, with every byte that lies there, and so is its manifest digest.
+    3. References of our own are rewritten in place. Every reference that the caller named gets its entry
+       in the lockfile; entries of others stay as they are.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from trustkit.artifact.inputs import is_file, is_folder
+from trustkit.artifact.hashing import Progress
+from trustkit.artifact.inputs import is_file, is_folder, status_of
 from trustkit.digest import Digest
-from trustkit.errors import UsageError
+from trustkit.errors import UsageError, VerificationError
 from trustkit.verifying.policy import VerificationPolicy
 from trustkit.workflows.checking import Finding, check_manifests
 from trustkit.workflows.places import Clock, default_bundle
-from trustkit.workflows.reading import about_bundle, bundle_at, documents_of
+from trustkit.workflows.reading import about_bundle, all_here, bundle_at, documents_of
+from trustkit.workflows.workers import cores
 from trustkit.workloads.basefile import Bases
 from trustkit.workloads.editing import edited
 from trustkit.workloads.lock import Lock, is_global
@@ -52,33 +54,67 @@ class Pinned:
     left: tuple[Finding, ...]
 
 
-def proven_digest(path: Path, policy: VerificationPolicy, *, now: Clock = time.time) -> Digest:
-    """Return the manifest digest that a sealed folder, a signed folder or a bundle proves.
+def proven_digest(
+    path: Path, policy: VerificationPolicy, *, now: Clock = time.time, progress: Progress | None = None
+) -> Digest:
+    """Return the manifest digest that a signed folder or file, a sealed folder, or a bundle proves.
 
-    Signatures are verified, and no byte of the artifact is read.
+    Every byte that lies there is held against what was signed: of a sealed folder its ciphertext, of a bundle
+    that was named itself nothing, as it has no bytes beside it.
+
+    Args:
+        path: What was named.
+        policy: Whom to believe.
+        now: Seconds since the epoch, for certificates of signers.
+        progress: Told of every chunk that was hashed.
 
     Raises:
         UsageError: ``no-such-file``.
-        VerificationError, FormatError, LimitError: As for `verify_manifest` and `verify_sealed`.
+        VerificationError: ``unsigned``.
+        VerificationError, FormatError, LimitError: As `trustkit.workflows.verified.verify`, `verify_manifest`
+            and `verify_sealed`.
+        SealError: ``tampered``, ``truncated`` or ``trailing-bytes``.
     """
     from trustkit.sealing.documents import DESCRIPTOR
     from trustkit.verifying.verify import verify_manifest
+    from trustkit.workflows.verified import verify
 
     if is_folder(path) and is_file(path / DESCRIPTOR):
-        from trustkit.storage.local import LocalSource
-        from trustkit.verifying.sealed import verify_sealed
-
-        with closing(LocalSource(path)) as source:
-            return verify_sealed(documents_of(source, path), policy, at=now()).manifest_digest
-    bundle = default_bundle(path) if is_folder(path) else path
-    raw = bundle_at(bundle, named=bundle is path)
-    with about_bundle(bundle):
+        return _sealed_digest(path, policy, now=now, progress=progress)
+    bundle = default_bundle(path)
+    if status_of(path) is None:
+        raise UsageError("no-such-file", f"there is nothing at {str(path)!r} to prove it", path=str(path))
+    if is_folder(path) and status_of(bundle) is None:
+        raise VerificationError(
+            "unsigned",
+            f"there is no signature at {str(bundle)!r}; sign {str(path)!r} first, or name its bundle where "
+            "that lies elsewhere, of which nothing but the signature is verified",
+        )
+    if is_folder(path) or is_file(bundle):
+        with closing(verify(path, policy, now=now, progress=progress)) as verified:
+            return verified.signed.manifest_digest
+    raw = bundle_at(path, named=True)
+    with about_bundle(path):
         return verify_manifest(raw, policy, at=now()).manifest_digest
+
+
+def _sealed_digest(
+    path: Path, policy: VerificationPolicy, *, now: Clock, progress: Progress | None
+) -> Digest:
+    from trustkit.storage.ciphertext import check_ciphertext
+    from trustkit.storage.local import LocalSource
+    from trustkit.verifying.sealed import verify_sealed
+
+    with closing(LocalSource(path)) as source, all_here(path):
+        signed = verify_sealed(documents_of(source, path), policy, at=now())
+        check_ciphertext(source, signed.descriptor, workers=cores(), progress=progress)
+    return signed.manifest_digest
 
 
 def pin_manifests(
     files: Mapping[str, bytes],
-    digests: Mapping[str, Digest],
+    references: Sequence[str],
+    prove: Callable[[str], Digest],
     *,
     lock: Lock,
     table: Table | None = None,
@@ -88,41 +124,46 @@ def pin_manifests(
 
     Args:
         files: Manifests by their names, untrusted.
-        digests: What each reference means, verified; references without a digest of their own.
+        references: To be pinned; without a digest of their own.
+        prove: Verifies what a reference means; it may take long, so it is asked once all else is well.
         lock: The lockfile as it is.
         table: How models are named; the one of this package by default.
         given: Objects that others are based on, as the webhook was given them.
 
     Raises:
-        UsageError: ``nothing-selected``: a reference is named by no manifest.
+        UsageError: ``nothing-selected``: there is no object, or a reference is named by none.
         FormatError: ``bad-manifest``, ``not-editable``.
         LimitError: What the reader and the extractor raise.
     """
     documents = {name: list(nodes_of(raw, name)) for name, raw in files.items()}
     subjects = [found for name, nodes in documents.items() for found in subjects_in(nodes, name)]
     findings = list(check_manifests(subjects, table=table, given=given))
+    named = [
+        (meant, finding, finding.model)
+        for finding in findings
+        if finding.model is not None and (meant := _meant(finding)) in references
+    ]
+    if not subjects:
+        raise UsageError(
+            "nothing-selected",
+            "there is no Kubernetes object in what was named; look at the path, and --exclude",
+        )
+    _demand_all(references, {meant for meant, _, _ in named})
+    digests = {reference: prove(reference) for reference in references}
     entries = dict(lock.entries)
     places: dict[str, list[Node]] = {}
-    met: set[str] = set()
-    count = 0
-    for finding in findings:
-        reference = _meant(finding)
-        if reference not in digests or finding.model is None:
-            continue
-        met.add(reference)
-        count += 1
-        whole = is_global(reference, finding.model.scheme)
+    for reference, finding, model in named:
+        whole = is_global(reference, model.scheme)
         entries[reference, "" if whole else finding.subject.title] = digests[reference]
-        if finding.model.scheme == "trust":
-            node = finding.subject.node.text_at(finding.model.path)
+        if model.scheme == "trust":
+            node = finding.subject.node.text_at(model.path)
             places.setdefault(finding.subject.file, []).extend([] if node is None else [node])
-    _demand_all(digests, met)
     changed = _changed(files, documents, places, digests)
     after = [
         found for name in files for found in subjects_in(nodes_of(changed.get(name, files[name]), name), name)
     ]
     left = _left(after, Lock(entries), table, given)
-    return Pinned(changed, Lock(entries), count, left)
+    return Pinned(changed, Lock(entries), len(named), left)
 
 
 def _meant(finding: Finding) -> str:
@@ -132,8 +173,8 @@ def _meant(finding: Finding) -> str:
     return finding.reference.partition(_PIN)[0]
 
 
-def _demand_all(digests: Iterable[str], met: set[str]) -> None:
-    for reference in digests:
+def _demand_all(references: Iterable[str], met: set[str]) -> None:
+    for reference in references:
         if reference not in met:
             raise UsageError(
                 "nothing-selected",

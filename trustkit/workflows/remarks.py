@@ -15,6 +15,8 @@ from trustkit.errors import FormatError, LimitError, TrustkitError
 from trustkit.signing.key import Signer
 from trustkit.verifying.presenting import presents_key, unvouched
 
+_PATTERN = frozenset("*?[")
+
 
 def subject_name(path: Path) -> str:
     """Return the folder's own name where others can read it; nothing rests on it."""
@@ -31,7 +33,8 @@ def warnings_of(tree: Tree, ignore: Sequence[str], signer: Signer) -> Iterator[s
         count = f"{len(linked)} such file{'s' if len(linked) > 1 else ''}"
         yield f"{linked[0]!r} has other hard links, through which it can be changed ({count})"
     for name in needless(tree, ignore):
-        yield f"there is no {name!r} to ignore; whatever appears there later will be ignored"
+        literal = " (a name is taken as it is, and no pattern)" if _PATTERN & set(name) else ""
+        yield f"there is no {name!r} to ignore{literal}; whatever appears there later will be ignored"
     missing = unvouched(signer.material)
     if missing is not None:
         yield missing

@@ -36,7 +36,8 @@ def read(text: str, place: str, notes: Notes, *, how: How, reason: str, whole: b
         raw = cleaned(text).encode("utf-8", "surrogatepass")
         value = strictjson.parse(raw, max_bytes=MAX_STRING, what="argument", max_depth=16)
     except (FormatError, LimitError):
-        notes.unresolved(place, text, f"{reason} cannot be read")
+        template = f"{text[:64]} is a template that another program fills in; with what is not known here"
+        notes.unresolved(place, text, template if "{{" in text else f"{reason} cannot be read")
         return
     _note(texts_of(value), place, notes, how=how, reason=reason, whole=whole)
 

@@ -20,7 +20,7 @@ MAX_BYTES = 256 * 1024
 _EXEMPTING = frozenset(
     (
         *("bystanders", "tools", "remotes", "image_helpers", "no_devices"),
-        *("user_annotations", "ignored_annotations"),
+        *("user_annotations", "ignored_annotations", "code_keywords"),
         *("flags.names", "flags.likely", "flags.loose", "flags.quiet", "flags.switches"),
         *("flags.valued", "flags.formats", "flags.json_names", "harmless_resources"),
         *("environment.names", "members.quiet"),
@@ -79,6 +79,8 @@ def _exempts(rows: Object) -> Iterator[str]:
     for name, row in rows.items():
         if name == "kinds" and isinstance(row, dict):
             yield from (f"kinds.{kind}" for kind, what in row.items() if _is_quiet(what))
+        elif name == "short_flags" and isinstance(row, dict):
+            yield from (f"short_flags.{program}" for program, flags in row.items() if _holds_no_model(flags))
         elif isinstance(row, dict):
             yield from (f"{name}.{inner}" for inner in row if f"{name}.{inner}" in _EXEMPTING)
         elif name in _EXEMPTING:
@@ -89,6 +91,10 @@ def _is_quiet(row: Value) -> bool:
     return row is None or (
         isinstance(row, dict) and any(row.get(name) for name in ("quiet", "template", "names"))
     )
+
+
+def _holds_no_model(flags: Value) -> bool:
+    return isinstance(flags, dict) and any(takes != "value" for takes in flags.values())
 
 
 def _joined(base: Object, added: Object, where: str) -> Object:

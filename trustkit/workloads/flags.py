@@ -92,10 +92,12 @@ def _is_flag(line: Line, index: int) -> bool:
 
 
 def _short_flags(line: Line) -> frozenset[str]:
+    """Short flags that name a model to a program of the line."""
     table = line.notes.table.short_flags
     if table.keys().isdisjoint(line.programs):
         return frozenset()
-    return frozenset().union(*(table[name] for name in line.programs if name in table))
+    rows = (table[name].items() for name in line.programs if name in table)
+    return frozenset(flag for row in rows for flag, takes in row if takes == "value")
 
 
 def _is_config_flag(name: str, line: Line) -> bool:

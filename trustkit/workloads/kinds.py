@@ -41,6 +41,7 @@ class Kind:
     volumes: tuple[Pattern, ...] = ()
     names: tuple[Pattern, ...] = ()
     options: tuple[Pattern, ...] = ()
+    artifacts: tuple[Pattern, ...] = ()
 
 
 UNKNOWN = Kind()
@@ -73,6 +74,7 @@ def kind_from(row: Value) -> Kind:
         volumes=_patterns(fields, "volumes"),
         names=_patterns(fields, "names"),
         options=_patterns(fields, "options"),
+        artifacts=_patterns(fields, "artifacts"),
     )
     fields.done()
     return kind

@@ -110,13 +110,16 @@ class Line:
                 return at
         return len(self.programs)
 
-    def starts_server(self) -> bool:
-        """Say whether the program itself, behind what merely starts it, is one that serves models."""
-        table = self.notes.table
+    def started(self) -> str:
+        """Return the name of the program itself, behind what merely starts it; empty if there is none."""
         names = list(self.programs[self.program() :])
         if names[:1] and names[0].startswith("python") and "-m" in names[:8]:
             names = names[names.index("-m") + 1 :]
-        return bool(names) and names[0] in table.models_servers
+        return names[0] if names else ""
+
+    def starts_server(self) -> bool:
+        """Say whether the program itself is one that serves models."""
+        return self.started() in self.notes.table.models_servers
 
 
 def basename(text: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Iterator
 
 from trustkit.workloads.addresses import read_addresses
 from trustkit.workloads.flags import note_open, read_flags
@@ -41,9 +42,10 @@ def _read_positional(line: Line, taken: set[int]) -> None:
     rows = line.notes.table.commands_by_program
     if rows.keys().isdisjoint(line.programs):
         return
-    started = [command for name in dict.fromkeys(line.programs) for command in rows.get(name, ())]
+    after = _own_program(line)
+    started = [command for name in dict.fromkeys(line.programs[after:]) for command in rows.get(name, ())]
     for command in sorted(started, key=_longest_first):
-        start = _start(line, command.words)
+        start = _start(line, command.words, after)
         if start is None:
             continue
         for candidate in _positional(line, start, command, taken):
@@ -51,18 +53,32 @@ def _read_positional(line: Line, taken: set[int]) -> None:
         return
 
 
+def _own_program(line: Line) -> int:
+    """Position of the program that the words start themselves, where the image would start one as well."""
+    brought = next((index for index, word in enumerate(line.words) if word.path), 0)
+    own = Line(line.words[brought:], line.notes, line.variables) if brought else line
+    name = own.started()
+    known = brought and name in line.notes.table.commands_by_program
+    return brought + own.programs.index(name) if known else 0
+
+
 def _longest_first(command: Command) -> int:
     return -len(command.words)
 
 
-def _start(line: Line, program: tuple[str, ...]) -> int | None:
-    """Position after a program's words, the first without its folder; flags may stand between them."""
+def _start(line: Line, program: tuple[str, ...], after: int) -> int | None:
+    """Position after a program's words, the first without its folder; flags with values may stand between."""
     for index, name in enumerate(line.programs):
-        if name != program[0]:
+        if name != program[0] or index < after:
             continue
         at = index + 1
         for wanted in program[1:]:
-            while at < len(line.words) and _is_flag(line.words[at].text):
+            flagged = False
+            while at < len(line.words) and line.words[at].text != wanted:
+                is_flag = _is_flag(line.words[at].text)
+                if not (is_flag or flagged):
+                    break
+                flagged = is_flag and "=" not in line.words[at].text
                 at += 1
             if at >= len(line.words) or line.words[at].text != wanted:
                 break
@@ -79,28 +95,46 @@ def _positional(line: Line, start: int, command: Command, taken: set[int]) -> li
     """
     sure: list[Word] = []
     perhaps: list[Word] = []
+    values: list[Word] = []
+    for word, takes in _words(line, start, command, taken):
+        if takes is False:
+            sure.append(word)
+            if len(sure) > command.positional:
+                break
+        elif len(sure) < command.positional:
+            (values if takes else perhaps).append(word)
+    if len(sure) < command.positional:
+        # Where nothing else names a model, a flag that takes a value elsewhere may be a switch of this one.
+        alone = [] if taken else [word for word in values if _looks_like_model(word, line.notes.table)]
+        return [*_perhaps(perhaps, command, line), *alone]
+    first = sure[command.positional - 1]
+    if start > 0 and not line.words[start - 1].path and _is_bare(first, line.notes.table):
+        if first.text in command.words:
+            return _repeated(first, sure, command, line)
+        if len(sure) > command.positional or first.text.startswith("python"):
+            return []  # the image's own program takes one word: these are another program and its words
+    return [*_perhaps(perhaps, command, line), first]
+
+
+def _words(line: Line, start: int, command: Command, taken: set[int]) -> Iterator[tuple[Word, bool | None]]:
+    """The words that are no flags, and whether the flag before each takes it."""
     ended = False
     for index in range(start, len(line.words)):
         word = line.words[index]
         if not ended and _is_flag(word.text):
             ended = word.text == "--"
-            continue
-        if index in taken:
-            continue
-        takes = index > start and not ended and _takes_value(line.words[index - 1], line.notes.table)
-        if takes is False:
-            sure.append(word)
-            if len(sure) > command.positional:
-                break
-        elif takes is None and len(sure) < command.positional:
-            perhaps.append(word)
-    if len(sure) >= command.positional:
-        brought = start > 0 and not line.words[start - 1].path
-        first = sure[command.positional - 1]
-        if brought and len(sure) > command.positional and _is_bare(first, line.notes.table):
-            return []  # the image's own program takes one word: these are another program and its words
-        return [*_perhaps(perhaps, command, line), first]
-    return _perhaps(perhaps, command, line)
+        elif index not in taken:
+            before = line.words[index - 1]
+            takes = index > start and not ended and _takes_value(before, line.notes.table, command.words[0])
+            yield word, takes
+
+
+def _repeated(first: Word, sure: list[Word], command: Command, line: Line) -> list[Word]:
+    """``args: [serve, org/name]`` where the image starts ``vllm serve``: what is behind may be the model."""
+    program, again = " ".join(command.words), first.text[:64]
+    why = f"the image starts {program!r} itself, and {again!r} is said again"
+    line.notes.unresolved(first.path, again, f"{why}; leave it out, or give the command")
+    return [word for word in sure if word.text not in command.words]
 
 
 def _perhaps(words: list[Word], command: Command, line: Line) -> list[Word]:
@@ -135,25 +169,25 @@ def _is_flag(text: str) -> bool:
     return text[:1] == "-" and text != "-" and not text[1:].replace(".", "", 1).isdecimal()
 
 
-def _takes_value(word: Word, table: Table) -> bool | None:
+def _takes_value(word: Word, table: Table, program: str = "") -> bool | None:
     """Say whether a word is a flag that takes the next word; a switch does not. None if nobody knows."""
     if not _is_flag(word.text) or "=" in word.text:
         return False
-    return _known(word.text, table) if len(word.text) <= _LONGEST else None
+    return _known(word.text, table, program) if len(word.text) <= _LONGEST else None
 
 
 @functools.lru_cache(_REMEMBERED)
-def _known(flag: str, table: Table) -> bool | None:
+def _known(flag: str, table: Table, program: str) -> bool | None:
     name = flag_name(flag)
     # One letter behind two dashes is the beginning of some longer flag.
-    return None if len(name) == 1 and flag.startswith("--") else table.takes_value(name)
+    return None if len(name) == 1 and flag.startswith("--") else table.takes_value(name, program)
 
 
 def _looks_like_model(word: Word, table: Table) -> bool:
     found = named(word.text, table)
     if found is None or is_service(found.reference, table):
         return bool(word.missing)
-    return bool(word.missing) or found.strength in {"scheme", "hub"}
+    return bool(word.missing) or found.strength in {"scheme", "hub", "image"}
 
 
 def _read_candidate(word: Word, scheme: str | None, line: Line, program: str) -> None:

@@ -1,9 +1,10 @@
 """Manifests as they lie in Git or come out of a renderer: every Kubernetes object of a file.
 
 The law of this file: what names an ``apiVersion`` and a ``kind`` is an object; a
-list of any kind is its entries. What lacks one of them, and has the ``spec`` or
-``metadata`` of an object, is one that cannot be read, and never passed over: a name
-is misspelt, or it is a patch. All other documents are somebody else's.
+list of any kind is its entries, and an object as well if it holds more than entries.
+What lacks one of them, and is shaped like an object, is one that cannot be read, and
+never passed over: a name is misspelt, or it is a patch. All other documents are
+somebody else's.
 """
 
 from __future__ import annotations
@@ -15,9 +16,14 @@ from typing import Any
 from trustkit.strictjson import Object
 from trustkit.workloads.nodes import Node, nodes_of
 from trustkit.workloads.places import spot
+from trustkit.workloads.values import CONTAINER_LISTS
 
 _LOCAL_GROUPS = ("kustomize.config.k8s.io/",)
 """Kinds that a renderer reads, and no API server."""
+_OF_A_LIST = frozenset(("apiVersion", "kind", "metadata", "items"))
+"""What the API server writes into a list."""
+_OF_A_POD = frozenset((*CONTAINER_LISTS, "template", "jobTemplate", "predictor"))
+"""What the ``spec`` of an object holds that runs containers, and hardly any other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +119,20 @@ def _objects(node: Node, prefix: str, kind: str) -> Iterator[tuple[str, Node]]:
     if isinstance(name, str) and name.endswith("List") and items and isinstance(items.members, list):
         inner = f"{version} {name.removesuffix('List')}" if readable and name != "List" else ""
         yield from _objects(items, spot(prefix, "items"), inner)
+        rest = {key: part for key, part in value.items() if key != "items"}
+        if not _OF_A_LIST.issuperset(rest):  # some client of some kind may read it as an object
+            yield prefix, Node(rest, node.line, node.weight, node.members)
     elif readable or _looks_like_one(value):
         yield prefix, Node(value, node.line, node.weight, node.members)
 
 
 def _looks_like_one(value: Object) -> bool:
-    """Say whether a document without an ``apiVersion`` or a ``kind`` is shaped like an object, or a patch."""
+    """Say whether a document without an ``apiVersion`` or a ``kind`` is shaped like an object, or a patch.
+
+    ``spec`` alone is a word that others use too, such as the values of a chart.
+    """
     named = isinstance(value.get("apiVersion"), str) or isinstance(value.get("kind"), str)
-    return isinstance(value.get("spec"), dict) or (named and isinstance(value.get("metadata"), dict))
+    spec, described = value.get("spec"), isinstance(value.get("metadata"), dict)
+    if not isinstance(spec, dict):
+        return named and described
+    return named or described or not _OF_A_POD.isdisjoint(spec)

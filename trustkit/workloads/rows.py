@@ -16,6 +16,8 @@ from trustkit.errors import FormatError
 MAX_PREFIX = 64
 """Longest prefix that says a scheme (characters); a text is compared no further."""
 _PREFIX = re.compile(r"[a-z][a-z0-9+.-]*[:@][^\sA-Z\"'`<>|;&(){}\[\]\\,]*")
+SHORT_FLAGS = frozenset(("value", "setting", "switch"))
+"""What a short flag takes: a model, what is none, or nothing."""
 _KIND = re.compile(r"[a-z0-9.-]+/[A-Za-z][A-Za-z0-9]*")
 
 
@@ -26,6 +28,16 @@ class Command:
     words: tuple[str, ...]
     positional: int
     scheme: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Harmless:
+    """Volumes that carry no weights: by their kinds, drivers of CSI, and paths and types on a node."""
+
+    volumes: frozenset[str]
+    drivers: frozenset[str]
+    host_paths: tuple[str, ...]
+    host_types: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +149,16 @@ def variables_from(fields: strictjson.Fields) -> Variables:
         names=frozenset(texts_of(fields, "names")),
         flags=tuple(texts_of(fields, "flags")),
         runtime=tuple(texts_of(fields, "runtime")),
+    )
+
+
+def harmless_from(fields: strictjson.Fields) -> Harmless:
+    """Read the rows of volumes that carry nothing."""
+    return Harmless(
+        volumes=frozenset(texts_of(fields, "harmless")),
+        drivers=frozenset(texts_of(fields, "harmless_drivers")),
+        host_paths=tuple(texts_of(fields, "harmless_host_paths")),
+        host_types=frozenset(texts_of(fields, "harmless_host_types")),
     )
 
 
@@ -254,14 +276,15 @@ def images_of(rows: list[strictjson.Value]) -> tuple[tuple[str, tuple[str, ...]]
     return tuple(images)
 
 
-def short_flags_of(programs: strictjson.Fields, names: list[str]) -> dict[str, frozenset[str]]:
-    """Build the rows ``short_flags``: of each program, the flags whose value is a model."""
+def short_flags_of(programs: strictjson.Fields, names: list[str]) -> dict[str, dict[str, str]]:
+    """Build the rows ``short_flags``: of each program, what its short flags take."""
     found = {}
     for program in names:
         flags = mapped(programs, program)
-        if set(flags.values()) - {"value"}:
-            raise FormatError("bad-table", f"a short flag of {program[:64]!r} is a value, or is left out")
-        found[program] = frozenset(flags)
+        if set(flags.values()) - SHORT_FLAGS:
+            what = f"a short flag of {program[:64]!r}"
+            raise FormatError("bad-table", f"{what} is a value, a setting, a switch, or is left out")
+        found[program] = flags
     return found
 
 

@@ -40,11 +40,12 @@ def read_strange(line: Line, taken: set[int]) -> None:
     notes, table = line.notes, line.notes.table
     if not (line.server and notes.strict):
         return
+    short = table.short_flags.get(line.started(), {})
     for index, word in enumerate(line.words):
         if not word.text.startswith("-") or index in taken or not word.path:
             continue
         flag, equals, value = word.text.partition("=")
-        if len(flag) <= _LONGEST and _is_settled(flag, table):
+        if len(flag) <= _LONGEST and (_is_short(flag, short) or _is_settled(flag, table)):
             continue
         name, _, inner = flag_name(flag).partition(".")
         if not equals and index + 1 < len(line.words) and index + 1 not in taken:
@@ -58,6 +59,11 @@ def read_strange(line: Line, taken: set[int]) -> None:
                 f"no row knows {flag[:64]}, and it holds what looks like a model; "
                 "a row flags.valued of the table says that it is none",
             )
+
+
+def _is_short(flag: str, short: dict[str, str]) -> bool:
+    """Say whether a flag is in the row of its program; two dashes start the beginning of a longer one."""
+    return not flag.startswith("--") and flag_name(flag) in short
 
 
 @functools.lru_cache(_REMEMBERED)

@@ -15,17 +15,20 @@ from typing import cast
 from trustkit import strictjson
 from trustkit.digest import Digest, digest_of
 from trustkit.errors import FormatError
+from trustkit.workloads.code_rows import Code, code_from
 from trustkit.workloads.kinds import BYSTANDER, Kind, kind_from
 from trustkit.workloads.roles import Members, members_from
 from trustkit.workloads.rows import (
     Accelerators,
     Command,
     Flags,
+    Harmless,
     Variables,
     accelerators_from,
     commands_of,
     flag_name,
     flags_from,
+    harmless_from,
     images_of,
     mapped,
     names_of_kinds,
@@ -58,11 +61,11 @@ class Table(Schemes):
     pair_flags: frozenset[str]
     json_flags: frozenset[str]
     json_members: frozenset[str]
-    short_flags: dict[str, frozenset[str]]
+    short_flags: dict[str, dict[str, str]]
     commands: tuple[Command, ...]
     downloaders: frozenset[str]
     hints: tuple[str, ...]
-    code_calls: tuple[str, ...]
+    code: Code
     images: tuple[tuple[str, tuple[str, ...]], ...]
     servers: frozenset[str]
     tools: frozenset[str]
@@ -73,12 +76,10 @@ class Table(Schemes):
     model_images: tuple[str, ...]
     variables: Variables
     carriers: frozenset[str]
-    harmless_volumes: frozenset[str]
-    harmless_drivers: frozenset[str]
-    harmless_host_paths: tuple[str, ...]
-    harmless_host_types: frozenset[str]
+    harmless: Harmless
     reference_attributes: frozenset[str]
     bucket_attributes: dict[str, str]
+    artifacts: dict[str, str]
     accelerators: Accelerators
     reserved_prefix: str
     user_annotations: frozenset[str]
@@ -92,22 +93,18 @@ class Table(Schemes):
 
     @functools.cached_property
     def image_patterns(self) -> tuple[tuple[re.Pattern[str], tuple[str, ...]], ...]:
-        """The images of the table, as whole words: ``postgis`` is no ``tgi``."""
-        return tuple(
-            (re.compile(rf"(?<![a-z0-9]){re.escape(part)}(?![a-z0-9])"), program)
-            for part, program in self.images
-        )
+        """The images of the table, as whole words: ``local-airflow`` is no ``local-ai``."""
+        return tuple((re.compile(_words_of(part)), program) for part, program in self.images)
 
     @functools.cached_property
     def any_image_pattern(self) -> re.Pattern[str]:
         """Finds whether any of them is in a name: most images are none of them."""
-        parts = "|".join(re.escape(part) for part, _ in self.images)
-        return re.compile(rf"(?<![a-z0-9])(?:{parts})(?![a-z0-9])")
+        return re.compile("|".join(_words_of(part) for part, _ in self.images))
 
     @functools.cached_property
     def volume_kinds(self) -> frozenset[str]:
         """Every kind of volume that the table knows."""
-        return self.carriers | self.harmless_volumes | {"image", "csi"}
+        return self.carriers | self.harmless.volumes | {"image", "csi"}
 
     @functools.cached_property
     def models_servers(self) -> frozenset[str]:
@@ -131,8 +128,14 @@ class Table(Schemes):
         rows = self.variables
         return tuple(end.lower().replace("_", "-") for end in rows.suffixes + rows.likely)
 
-    def takes_value(self, flag: str) -> bool | None:
-        """Say whether a flag of a server takes the word after it; None if nobody knows."""
+    def takes_value(self, flag: str, program: str = "") -> bool | None:
+        """Say whether a flag of a server takes the word after it; None if nobody knows.
+
+        What a flag of one letter takes is known of the programs alone that have a row for it.
+        """
+        short = self.short_flags.get(program, {}).get(flag)
+        if short is not None:
+            return short != "switch"
         if flag in self.known_flags:
             return True
         if flag in self.flags.switches:
@@ -144,12 +147,6 @@ class Table(Schemes):
         """The rows of commands by the program they start with."""
         programs = {command.words[0] for command in self.commands}
         return {name: tuple(row for row in self.commands if row.words[0] == name) for name in programs}
-
-    @functools.cached_property
-    def call_pattern(self) -> re.Pattern[str]:
-        """Finds the beginning of a call that loads a model."""
-        calls = "|".join(re.escape(call) for call in self.code_calls)
-        return re.compile(rf"\b(?:{calls})\(")
 
     @functools.cached_property
     def telling_variables(self) -> tuple[frozenset[str], tuple[str, ...]]:
@@ -167,6 +164,12 @@ class Table(Schemes):
     def is_model_image(self, image: str) -> bool:
         """Say whether an image carries weights, by its name."""
         return any(part in image for part in self.model_images)
+
+
+def _words_of(part: str) -> str:
+    """A part of an image's name as whole words; with a mark before it, where a step of the name starts."""
+    start = "(?:^|/)" if part[0] == "/" else "(?<![a-z0-9])"
+    return rf"{start}{re.escape(part.removeprefix('/'))}(?![a-z0-9])"
 
 
 _PARTS = ("schemes", "flags", "environment", "volumes", "members")
@@ -222,7 +225,7 @@ def _table(top: strictjson.Fields, parts: list[strictjson.Fields], digest: Diges
         commands=commands_of(top.take("commands", list)),
         downloaders=frozenset(texts_of(top, "downloaders")),
         hints=tuple(spelled_texts(top, "hints", str.lower)),
-        code_calls=tuple(texts_of(top, "code_calls")),
+        code=code_from(top),
         images=images_of(top.take("images", list)),
         servers=frozenset(texts_of(top, "servers")),
         tools=frozenset(texts_of(top, "tools")),
@@ -233,12 +236,10 @@ def _table(top: strictjson.Fields, parts: list[strictjson.Fields], digest: Diges
         model_images=tuple(texts_of(top, "model_images")),
         variables=variables_from(environment),
         carriers=frozenset(texts_of(volumes, "carriers")),
-        harmless_volumes=frozenset(texts_of(volumes, "harmless")),
-        harmless_drivers=frozenset(texts_of(volumes, "harmless_drivers")),
-        harmless_host_paths=tuple(texts_of(volumes, "harmless_host_paths")),
-        harmless_host_types=frozenset(texts_of(volumes, "harmless_host_types")),
+        harmless=harmless_from(volumes),
         reference_attributes=frozenset(texts_of(volumes, "reference_attributes")),
         bucket_attributes=mapped(volumes, "bucket_attributes"),
+        artifacts=mapped(top, "artifacts"),
         accelerators=accelerators_from(top),
         reserved_prefix=top.take("reserved_prefix", str),
         user_annotations=frozenset(texts_of(top, "user_annotations")),
@@ -256,7 +257,7 @@ def _kinds(top: strictjson.Fields) -> dict[str, Kind]:
     return kinds | {name: kind_from(rows[name]) for name in names_of_kinds([*rows])}
 
 
-def _short_flags(top: strictjson.Fields) -> dict[str, frozenset[str]]:
+def _short_flags(top: strictjson.Fields) -> dict[str, dict[str, str]]:
     programs = top.take("short_flags", dict)
     return short_flags_of(strictjson.Fields(programs, "short_flags"), [*programs])
 

@@ -53,7 +53,7 @@ def read_sources(untrusted: Value, path: str, notes: Notes) -> None:
 
 def _read_volume(kind: str, source: Value, place: str, notes: Notes) -> None:
     table = notes.table
-    if kind in table.harmless_volumes:
+    if kind in table.harmless.volumes:
         return
     fields: Object = source if isinstance(source, dict) else {}
     if kind == "image":
@@ -85,7 +85,7 @@ def _image(source: Object, place: str, notes: Notes) -> None:
 
 def _csi(source: Object, place: str, notes: Notes) -> None:
     table = notes.table
-    if _text(source, "driver") in table.harmless_drivers:
+    if _text(source, "driver") in table.harmless.drivers:
         return
     attributes = source.get("volumeAttributes")
     before = notes.count
@@ -107,8 +107,8 @@ def _csi(source: Object, place: str, notes: Notes) -> None:
 
 def _host_path(source: Object, place: str, notes: Notes) -> None:
     path = posixpath.normpath("/" + _text(source, "path").lstrip("/"))
-    harmless = any(path == known or path.startswith(f"{known}/") for known in notes.table.harmless_host_paths)
-    harmless = harmless or _text(source, "type") in notes.table.harmless_host_types
+    harmless = any(path == known or path.startswith(f"{known}/") for known in notes.table.harmless.host_paths)
+    harmless = harmless or _text(source, "type") in notes.table.harmless.host_types
     if not harmless and not path.startswith(notes.table.accelerators.devices):
         _carrier(_text(source, "path") or "/", "hostpath", f"{place}.path", notes)
 

@@ -120,6 +120,16 @@ def test_nothing_is_served_with_a_bad_configuration(webhook, make, status, code)
     assert done.stderr.endswith(f"[{code}]\n")
 
 
+@pytest.mark.parametrize("verb", ["check-config", "serve", "decide"])
+def test_an_svid_that_expired_says_so_and_what_to_do(webhook, tools, pod, verb):
+    directory = webhook.estate.svid("/webhook", ago=7200)
+    more = ["--review", written(webhook, tools.review(pod))] if verb == "decide" else []
+    done = webhook.run(verb, "--config", webhook.config(svid_directory=str(directory)), *more)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"{str(directory)!r}: the SVID is refused: it expired at 20" in done.stderr
+    assert done.stderr.endswith("Z; have a new one issued [bad-svid]\n")
+
+
 # Arguments and streams --------------------------------------------------------------------------
 
 
@@ -343,6 +353,70 @@ def test_what_is_no_review_is_an_error_of_its_class(webhook, body, status, code)
     done = webhook.run("decide", "--config", webhook.config(), "--review", review, "--json")
     assert (done.returncode, json.loads(done.stdout)["code"]) == (status, code)
     assert done.stderr.endswith(f"[{code}]\n")
+
+
+def offline(webhook, body, *words, **options):
+    """Decide where there is neither an SVID nor a store."""
+    config = webhook.config(svid_directory="nowhere", record="nowhere/record.jsonl")
+    review = "-" if "input" in options else written(webhook, body)
+    return webhook.run("decide", "--config", config, "--review", review, *words, **options)
+
+
+def test_decide_away_from_its_pod_says_what_is_missing_and_what_can_be_decided(webhook, tools, pod):
+    done = webhook.run(
+        "decide",
+        *("--config", webhook.config(svid_directory="nowhere")),
+        *("--review", written(webhook, tools.review(pod))),
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "there is no SVID at " in done.stderr
+    assert (
+        "; it is only there where the program runs; --without-svid decides what needs no store ["
+        in done.stderr
+    )
+
+
+NOT_ASKED = "judged without our SVID; NOT checked: what only a store can prove, since none was asked"
+
+
+def test_without_an_svid_what_stands_in_the_object_is_judged(webhook, tools, model):
+    done = offline(webhook, tools.review(tag(webhook, tools, model)), "--without-svid")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout.startswith(f"{NOT_ASKED}\n[not-pinned] ")
+    nothing = {**tools.pod("run"), "spec": {"containers": [{"name": "web", "image": "nginx:1"}]}}
+    done = offline(webhook, tools.review(nothing), "--without-svid")
+    assert (done.returncode, done.stdout) == (0, f"{NOT_ASKED}\nallowed\n")
+
+
+def test_without_an_svid_nothing_that_only_a_store_can_prove_is_allowed(webhook, tools, model, pod):
+    done = offline(webhook, tools.review(pod), "--without-svid", "--json")
+    answer = json.loads(done.stdout)
+    assert (done.returncode, answer["ok"], answer["code"]) == (5, False, "store-not-asked")
+    assert answer["evidence"]["unchecked"] == ["what only a store can prove, since none was asked"]
+    response = answer["evidence"]["review"]["response"]
+    assert (response["allowed"], "patch" in response) == (False, False)
+    assert "no store was asked; decide where the webhook's SVID is, " in response["status"]["message"]
+    both = tools.review(tools.pod("--model", webhook.reference(model), "--draft", "hf://org/name"))
+    assert offline(webhook, both, "--without-svid").returncode == 1
+
+
+def test_without_an_svid_no_sidecar_is_judged(webhook, tools, pod):
+    done = offline(webhook, tools.review(pod), "--without-svid", "--hook", "validate")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "so it needs an SVID; leave out --without-svid" in done.stderr
+
+
+def test_a_review_or_a_manifest_comes_on_standard_input(webhook, tools, model):
+    review = json.dumps(tools.review(tag(webhook, tools, model)))
+    manifest = json.dumps(tag(webhook, tools, model))
+    for text in (review, manifest):
+        done = offline(webhook, None, "--without-svid", input=text)
+        assert (done.returncode, "[not-pinned]" in done.stdout) == (1, True)
+    done = offline(webhook, None, "--without-svid", input="nothing")
+    assert done.returncode == 3
+    assert "'standard input' holds neither an AdmissionReview" in done.stderr
+    done = offline(webhook, None, "--without-svid", input=" " * 7_000_000)
+    assert (done.returncode, done.stderr.endswith("[too-large]\n")) == (4, True)
 
 
 # serve ------------------------------------------------------------------------------------------

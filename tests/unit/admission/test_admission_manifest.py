@@ -53,6 +53,31 @@ def test_what_nobody_said_is_assumed_and_told():
 
 
 @pytest.mark.parametrize(
+    ("version", "kind"),
+    [
+        ("v1", "Namespace"),
+        ("rbac.authorization.k8s.io/v1", "ClusterRole"),
+        ("serving.kserve.io/v1alpha1", "ClusterServingRuntime"),
+        ("storage.k8s.io/v1", "VolumeAttributesClass"),
+    ],
+)
+def test_what_is_in_no_namespace_is_put_into_none(version, kind):
+    question = question_in(
+        as_yaml({"apiVersion": version, "kind": kind, "metadata": {"name": "x"}}), "x.yaml"
+    )
+    assert (question.review.kind, question.review.namespace, question.review.name) == (kind, "", "x")
+    assert question.assumed == {"operation": "CREATE"}
+    assert question.about.endswith(
+        "x, as if it were created as it is written, in no namespace, as all of its kind"
+    )
+
+
+def test_a_kind_of_another_group_with_such_a_name_is_in_a_namespace():
+    node = {"apiVersion": "example.org/v1", "kind": "Node", "metadata": {"name": "x"}}
+    assert question_in(as_yaml(node), "x.yaml").review.namespace == "default"
+
+
+@pytest.mark.parametrize(
     "raw",
     [
         b"",

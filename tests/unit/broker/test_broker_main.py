@@ -52,6 +52,15 @@ def test_check_config_says_that_all_is_well_and_what_it_found(capsys, estate):
     assert not (config.parent / "record.jsonl").exists()
 
 
+@pytest.mark.parametrize("verb", ["check-config", "serve"])
+def test_an_svid_that_expired_says_so_and_what_to_do(capsys, estate, verb):
+    directory = estate.svid("/broker", ago=7200)
+    status, out, err = run(capsys, verb, "--config", estate.broker_config(svid_directory=str(directory)))
+    assert (status, out) == (1, "")
+    assert f"{str(directory)!r}: the SVID is refused: it expired at 20" in err
+    assert err.endswith("Z; have a new one issued [bad-svid]\n")
+
+
 def changed(estate, forger, name):
     """Return a configuration with one fault, and the code and status it must end with."""
     folder = estate.fresh("fault")

@@ -111,6 +111,8 @@ class World:
         self.folder = folder
         self.passphrase = folder / "passphrase"
         self.passphrase.write_bytes(PASSPHRASE + b"\n")
+        self.guess = folder / "guess"
+        self.guess.write_bytes(b"incorrect horse\n")
         self.author = self._key("author.pem", *generate_key("p256", passphrase=None))
         self.locked = self._key("locked.pem", *generate_key("p384", passphrase=PASSPHRASE))
         self.publisher = self._key("publisher.pem", *generate_key("p256", passphrase=None))

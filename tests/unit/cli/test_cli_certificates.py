@@ -352,3 +352,25 @@ def test_every_program_says_once_who_sees_warnings(monkeypatch, program):
     with warnings.catch_warnings():
         module.run()
         assert warnings.filters[-1][:3] == ("ignore", None, UserWarning)
+
+
+def test_a_key_that_stands_for_no_certificate_is_told_which_flags_do(cli, world, sign, plain, tmp_path):
+    assert sign().status == 0
+    (tmp_path / "pod.yaml").write_text(
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  containers:\n"
+        "  - {name: a, image: vllm/vllm-openai, args: [--model, trust://s/m]}\n"
+    )
+    key = world.public(world.author)
+    ran = cli("pin", tmp_path / "pod.yaml", "--from", f"trust://s/m={plain}", "--key", key)
+    assert (ran.status, ran.code) == (1, "unsupported-material")
+    assert "give --policy with an authority of certificates" in ran.err
+    assert "--ca" not in ran.err
+    ran = cli("verify", plain, "--key", key)
+    assert ran.code == "unsupported-material"
+    assert "give --ca with its roots and --identity, or --policy" in ran.err
+
+
+def test_roots_that_no_bare_key_leads_to_are_told_the_other_flag(cli, world, signing):
+    ran = cli("verify", world.model, "--ca", signing / "roots.pem")
+    assert ran.code == "unsupported-material"
+    assert "name the key with --key" in ran.err

@@ -293,6 +293,8 @@ def test_rows_that_take_something_out_of_judgement_are_said_aloud(cli, deploy):
         "apiVersion: 1\nkind: Deployment\nspec: {}\n",
         "apiVersion: apps/v1\nknd: Deployment\nmetadata: {name: x}\n",
         "spec: {template: {spec: {}}}\n",
+        "spec: {containers: []}\n",
+        "apiVerson: a/v1\nknd: Server\nmetadata: {name: x}\nspec: {model: a}\n",
         "apiVerson: v1\nkind: List\nitems: [{apiVersion: v1, metadata: {name: x}}]\n",
     ],
 )
@@ -317,7 +319,14 @@ def test_a_model_of_an_object_that_cannot_be_read_is_listed(cli, deploy):
 
 @pytest.mark.parametrize(
     "text",
-    ["apiVersion: v2\nname: chart\n", "a: {spec: {}}\n", "- {op: add}\n", "kind: pipeline\nname: x\n", "x"],
+    [
+        "apiVersion: v2\nname: chart\n",
+        "a: {spec: {}}\n",
+        "- {op: add}\n",
+        "kind: pipeline\nname: x\n",
+        "x",
+        "spec: {replicas: 1}\n",
+    ],
 )
 def test_what_has_nothing_of_an_object_is_somebody_elses(cli, deploy, text):
     (deploy / "z.yaml").write_text(text, encoding="utf-8")
@@ -376,6 +385,45 @@ def test_a_folder_that_cannot_be_read_is_no_verdict(cli, deploy, monkeypatch):
     monkeypatch.setattr(os, "scandir", scandir)
     ran = cli("check", "deploy")
     assert (ran.status, ran.code) == (5, "unreadable")
+
+
+@pytest.mark.parametrize("allowed", [(), ("--allow", "no-manifests")])
+def test_a_folder_without_any_object_is_no_success_unless_that_is_said(cli, deploy, allowed):
+    (deploy / "empty").mkdir()
+    (deploy / "values").mkdir()
+    (deploy / "values/values.yaml").write_text("replicas: 1\n", encoding="utf-8")
+    (deploy / "values/kustomization.yaml").write_text(
+        "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n", encoding="utf-8"
+    )
+    for folder, count in (("empty", "0 files"), ("values", "2 files"), (".hidden", None)):
+        ran = cli("check", deploy / "b.yaml", f"deploy/{folder}", *allowed)
+        if allowed or count is None:
+            assert ran.status == (0 if count else 1)  # what is hidden is checked if it is named
+            continue
+        assert (ran.status, ran.code, ran.out) == (2, "no-manifests", "")
+        assert f"no Kubernetes object in the folder 'deploy/{folder}' ({count} ending in" in ran.err
+    ran = cli("check", "deploy/sub", "--exclude", "a.yml", *allowed)
+    assert ran.status == (0 if allowed else 2)
+    ran = cli("check", "deploy", "deploy/sub", "--allow", "not-pinned", *allowed)
+    assert ran.status == 0
+
+
+@pytest.mark.parametrize("printed", [b"", b"replicas: 1\n", b"---\n# nothing\n"])
+def test_a_renderer_that_printed_nothing_is_no_success(cli, tmp_path, monkeypatch, printed):
+    (tmp_path / "printed").write_bytes(printed)
+    for allowed in ((), ("--allow", "no-manifests")):
+        descriptor = os.open(tmp_path / "printed", os.O_RDONLY)
+        kept = os.dup(0)
+        os.dup2(descriptor, 0)
+        try:
+            ran = cli("check", "-", *allowed)
+        finally:
+            os.dup2(kept, 0)
+            os.close(kept)
+            os.close(descriptor)
+        assert ran.status == (0 if allowed else 2)
+        assert allowed or ran.code == "no-manifests"
+        assert allowed or "no Kubernetes object on standard input; look at what should print it" in ran.err
 
 
 def test_nothing_to_check_is_said(cli, deploy):

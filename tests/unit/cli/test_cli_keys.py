@@ -10,6 +10,8 @@ from trustkit.sealing.hpke import opener_from_pem, recipient_from_pem
 from trustkit.signing.key import load_signer
 from trustkit.verifying.keys import public_key_from_pem
 
+PASSPHRASE = b"correct horse"
+
 
 @pytest.mark.parametrize("kind", ["p256", "p384", "p521"])
 @pytest.mark.parametrize("locked", [True, False])
@@ -190,8 +192,9 @@ def test_keys_that_cannot_be_used(cli, world, tmp_path):
         (("locked_opener",), 2, "passphrase-needed"),
         (("author", "--passphrase-file", "passphrase"), 2, "passphrase-unused"),
         (("opener", "--passphrase-file", "passphrase"), 2, "passphrase-unused"),
-        (("locked", "--passphrase-file", "policy"), 2, "wrong-passphrase"),
-        (("locked_opener", "--passphrase-file", "policy"), 2, "wrong-passphrase"),
+        (("locked", "--passphrase-file", "guess"), 2, "wrong-passphrase"),
+        (("locked_opener", "--passphrase-file", "guess"), 2, "wrong-passphrase"),
+        (("locked", "--passphrase-file", "policy"), 2, "bad-passphrase"),
         (("policy",), 3, "bad-key"),
         (("author.pem.pub",), 2, "public-key-given"),
         (("opener.pem.pub",), 2, "public-key-given"),
@@ -203,3 +206,55 @@ def test_private_keys_that_do_not_open(cli, world, words, status, code):
     ran = cli("key", "public", *named, "--json")
     assert (ran.status, ran.document["code"]) == (status, code)
     assert "correct horse" not in ran.out + ran.err
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ("sign ABSENT --key LOCKED", "no-such-path"),
+        ("sign ABSENT --key LOCKED --add", "no-such-path"),
+        (
+            "seal ABSENT --key LOCKED --author-key PUBLIC --recipient TO --line a/b --version 1 --output OUT",
+            "no-such-path",
+        ),
+        ("open ABSENT --opener OPENER --key PUBLIC --output OUT", "no-such-folder"),
+        ("open FILE --opener OPENER --key PUBLIC --output OUT", "no-such-folder"),
+        ("rewrap ABSENT --opener OPENER --key PUBLIC --add TO", "no-such-folder"),
+    ],
+)
+def test_what_is_not_there_is_told_before_a_passphrase_is_asked_for(cli, world, tmp_path, words, code):
+    places = {
+        "ABSENT": tmp_path / "absent",
+        "FILE": world.policy,
+        "LOCKED": world.locked,
+        "OPENER": world.locked_opener,
+        "PUBLIC": world.public(world.author),
+        "TO": world.public(world.opener),
+        "OUT": tmp_path / "out",
+    }
+    ran = cli(*(places.get(word, word) for word in words.split()))
+    assert (ran.status, ran.code) == (2, code)
+
+
+@pytest.mark.parametrize("raw", [b"\xef\xbb\xbf" + PASSPHRASE, b"\xef\xbb\xbf" + PASSPHRASE + b"\r\nmore"])
+def test_a_byte_order_mark_is_no_part_of_a_passphrase(cli, world, tmp_path, raw):
+    (tmp_path / "words").write_bytes(raw)
+    assert cli("key", "public", world.locked, "--passphrase-file", tmp_path / "words").status == 0
+
+
+@pytest.mark.parametrize("raw", [PASSPHRASE + b" \n", b"\t" + PASSPHRASE])
+def test_a_blank_that_nobody_sees_is_told(cli, world, tmp_path, raw):
+    (tmp_path / "words").write_bytes(raw)
+    ran = cli("key", "public", world.locked, "--passphrase-file", tmp_path / "words")
+    assert (ran.status, ran.code) == (2, "wrong-passphrase")
+    assert "begins or ends with a blank, which counts" in ran.err
+    assert PASSPHRASE.decode() not in ran.err
+
+
+def test_a_file_given_as_a_sealed_folder_is_said_to_be_one(cli, world, tmp_path):
+    ran = cli(
+        *("open", world.sealed / "descriptor.sigstore.json", "--opener", world.opener),
+        *("--key", world.public(world.author), "--output", tmp_path / "out"),
+    )
+    assert ran.code == "no-such-folder"
+    assert "is a file; name the folder" in ran.err

@@ -385,3 +385,10 @@ def test_an_interruption_that_cannot_be_told_is_one(broken_verb, monkeypatch):
     closed.close()
     monkeypatch.setattr(sys, "stdout", closed)
     assert main(["broken", "--json"], {}) == 130
+
+
+def test_words_in_another_order_are_told_that_the_verb_comes_first(cli):
+    ran = cli("model", "sign", "--key", "x")
+    assert (ran.status, ran.code) == (2, "unknown-verb")
+    assert "there is no verb 'model', and the verb comes first: trustkit sign;" in ran.err
+    assert "the verb comes first: trustkit key public;" in cli("x.pem", "key", "public").err

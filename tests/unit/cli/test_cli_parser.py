@@ -70,12 +70,12 @@ def test_a_misspelt_flag_suggests_the_near_one_before_all_that_is_missing(name, 
 
 
 def test_a_flag_far_from_all_suggests_none():
-    assert refused("sign", ["--singer", "x"]) == "there is no flag '--singer'; see trustkit sign --help"
+    assert refused("sign", ["--singer", "x"]) == "there is no flag '--sing...'; see trustkit sign --help"
 
 
 @pytest.mark.parametrize("name", VERBS)
 def test_an_unknown_flag_is_refused(name):
-    assert "--nonsense" in refused(name, [*FILLED[name], "--nonsense"])
+    assert "there is no flag '--nons" in refused(name, [*FILLED[name], "--nonsense"])
     if name not in MANY_PATHS:
         assert "extra" in refused(name, [*FILLED[name], "extra"])
 
@@ -235,3 +235,31 @@ def test_text_is_anything_that_is_there():
 def test_errors_are_raised_and_never_leave_the_process():
     with pytest.raises(UsageError, match="bad-arguments"):
         Parser("trustkit test").error("nothing fits")
+
+
+CHOICES = [(verb, flag) for verb in VERBS for flag in parser_of(verb).flags if flag.choices]
+
+
+@pytest.mark.parametrize(("verb", "flag"), CHOICES, ids=lambda it: it if isinstance(it, str) else it.name)
+def test_a_value_that_is_none_of_the_choices_is_told_with_the_one_that_is_near(cli, verb, flag):
+    meant = max(flag.choices, key=len)
+    before = (flag.name,) if flag.name.startswith("--") else ()
+    ran = cli(*verb.split(), *before, f"{meant}x")
+    assert (ran.status, ran.code) == (2, "bad-arguments")
+    assert (
+        f"unknown value '{meant}x'; did you mean '{meant}'? choose from {', '.join(flag.choices)}" in ran.err
+    )
+
+
+def test_there_are_choices():
+    assert len(CHOICES) >= 6
+
+
+def test_codes_that_may_be_allowed_are_choices_too(cli):
+    ran = cli("check", "x", "--allow", "not-pined")
+    assert "unknown value 'not-pined'; did you mean 'not-pinned'? choose from lock-mismatch, " in ran.err
+
+
+def test_a_value_that_is_like_none_is_told_without_a_guess(cli):
+    ran = cli("check", "x", "--format", "Q" * 500)
+    assert f"unknown value '{'Q' * 64}'; choose from text, sarif, markdown" in ran.err

@@ -6,6 +6,7 @@ import stat
 import pytest
 
 from trustkit.cli.verbs import pin as verb
+from trustkit.workflows import pinning
 
 OWN = "trust://store/acme/tiny"
 HELM = """\
@@ -141,6 +142,63 @@ def test_who_is_not_believed_proves_nothing(pin, repository, world, snapshot):
     assert snapshot(repository.parent) == before
 
 
+def test_what_is_not_what_was_signed_is_not_pinned(pin, repository, model, sealed, snapshot):
+    (model / "weights.bin").write_bytes(bytes(256 * 64))
+    blob = max((sealed / "blobs").iterdir(), key=lambda path: path.stat().st_size)
+    raw = bytearray(blob.read_bytes())
+    raw[-1] ^= 1
+    blob.write_bytes(raw)
+    before = snapshot(repository.parent)
+    for proof, code in ((model, "digest-mismatch"), (sealed, "tampered")):
+        ran = pin("deploy", proof=proof)
+        assert (ran.status, ran.code) == (1, code)
+        assert str(proof) in ran.err
+        assert snapshot(repository.parent) == before
+    assert pin("deploy", proof=model / "model.sig").status == 0  # of a bundle alone, nothing else is promised
+
+
+@pytest.mark.parametrize(("change", "code"), [(b"x", "trailing-bytes"), (None, "file-missing")])
+def test_a_sealed_folder_is_whole_or_proves_nothing(pin, repository, sealed, change, code):
+    [blob, *_] = sorted((sealed / "blobs").iterdir())
+    if change is None:
+        blob.unlink()
+    else:
+        blob.write_bytes(blob.read_bytes() + change)
+    assert pin("deploy").code == code
+
+
+def test_a_signed_file_is_verified_as_a_folder_is(cli, pin, repository, world, tmp_path):
+    weights = tmp_path / "tiny.gguf"
+    weights.write_bytes(b"GGUF")
+    assert cli("sign", weights, "--key", world.author).status == 0
+    assert pin("deploy", "--dry-run", proof=weights).status == 0
+    weights.write_bytes(b"GGUG")
+    assert pin("deploy", proof=weights).code == "digest-mismatch"
+
+
+def test_a_folder_without_a_signature_proves_nothing(pin, repository, model):
+    (model / "model.sig").unlink()
+    ran = pin("deploy", proof=model)
+    assert (ran.status, ran.code) == (1, "unsigned")
+    assert "--bundle" not in ran.err
+
+
+def test_a_reference_that_nobody_names_is_told_before_anything_is_hashed(pin, repository, model, monkeypatch):
+    monkeypatch.setattr(pinning, "proven_digest", None)  # it is not even asked
+    assert pin("deploy", meanings=("s3://models/elsewhere",), proof=model).code == "nothing-selected"
+
+
+def test_what_two_references_mean_is_hashed_once(pin, repository, model, monkeypatch):
+    prove, proven = pinning.proven_digest, []
+    monkeypatch.setattr(
+        pinning,
+        "proven_digest",
+        lambda path, *words, **more: proven.append(path) or prove(path, *words, **more),
+    )
+    assert pin("deploy", proof=model).status == 0
+    assert proven == [model]
+
+
 def test_nothing_is_guessed(cli, pin, repository, world, sealed, snapshot):
     before = snapshot(repository.parent)
     assert pin("deploy", meanings=("s3://models/elsewhere",)).code == "nothing-selected"
@@ -156,10 +214,30 @@ def test_nothing_is_guessed(cli, pin, repository, world, sealed, snapshot):
     assert snapshot(repository.parent) == before
 
 
+def test_a_meaning_the_wrong_way_round_is_told(cli, repository, world):
+    ran = cli("pin", "deploy", "--from", f"model={OWN}", "--key", world.public(world.author))
+    assert (ran.status, ran.code) == (2, "bad-arguments")
+    assert "in this order: what manifests name comes first" in ran.err
+
+
+def test_a_folder_without_objects_and_a_model_that_is_not_there_are_told(pin, repository, tmp_path):
+    (tmp_path / "empty").mkdir()
+    ran = pin("empty")
+    assert ran.code == "nothing-selected"
+    assert "there is no Kubernetes object in what was named" in ran.err
+    ran = pin("deploy", proof=tmp_path / "absent")
+    assert ran.code == "no-such-file"
+    assert f"there is nothing at '{tmp_path / 'absent'}'" in ran.err
+
+
 def test_what_nobody_named_is_left_and_said(pin, repository):
     ran = pin("deploy", meanings=(OWN,))
     assert ran.status == 0
     assert "1 finding left that trustkit check --lock refuses" in ran.err
+    assert (
+        "deploy/isvc.yml:10: refused, mutable: s3://models/tiny [not-locked] in document 1, spec" in ran.out
+    )
+    assert "add the reference and its manifest digest to the lockfile" in ran.out
     [left] = pin("deploy", "--json", meanings=(OWN,)).document["left"]
     assert (left["reference"], left["code"]) == ("s3://models/tiny", "not-locked")
 

@@ -326,7 +326,7 @@ def test_a_policy_without_lines_says_so(cli, world, tmp_path):
 def test_a_key_given_as_a_policy_is_told_where_it_belongs(cli, world):
     ran = cli("verify", world.model, "--policy", world.public(world.author))
     assert (ran.status, ran.code) == (2, "bad-policy")
-    assert "give it as --key" in ran.err
+    assert "give it with --key" in ran.err
 
 
 def test_signing_again_reads_what_changed(cli, world, fresh, tmp_path):
@@ -372,3 +372,26 @@ def test_signing_tells_what_would_have_been_faster(cli, world, fresh, monkeypatc
         "--method auto": 2.0,
         "--hash blake3": 3.5,
     }
+
+
+def test_a_folder_is_no_place_for_a_bundle(cli, world, model, snapshot):
+    before = snapshot(model)
+    for more, code in (((), "output-exists"), (("--overwrite",), "not-replaceable")):
+        ran = cli("sign", model, "--key", world.author, "--bundle", model / "nested", *more)
+        assert (ran.status, ran.code) == (2, code)
+        assert "is a folder; name a file, in it or elsewhere" in ran.err
+    assert snapshot(model) == before
+
+
+def test_a_pattern_to_ignore_is_told_to_be_a_name(cli, world, model):
+    ran = cli("sign", model, "--key", world.author, "--overwrite", "--ignore", "*.bin")
+    assert "no '*.bin' to ignore (a name is taken as it is, and no pattern)" in ran.err
+    ran = cli("sign", model, "--key", world.author, "--overwrite", "--ignore", "absent.bin")
+    assert "no 'absent.bin' to ignore;" in ran.err
+
+
+def test_an_empty_folder_is_named(cli, world, tmp_path):
+    (tmp_path / "void").mkdir()
+    ran = cli("sign", tmp_path / "void", "--key", world.author)
+    assert (ran.status, ran.code) == (3, "empty-model")
+    assert f"'{tmp_path / 'void'}': there is no file to sign here" in ran.err

@@ -1,5 +1,6 @@
 """Pure text: escaping, sizes, counts, lists, durations."""
 
+import re
 import unicodedata
 
 import pytest
@@ -112,3 +113,39 @@ def test_counts_and_lists():
 )
 def test_durations(seconds, text):
     assert clock(seconds) == text
+
+
+def test_one_of_a_thing_is_never_told_in_the_plural(cli, world, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one/x").write_bytes(b"x")
+    manifests = tmp_path / "deploy"
+    manifests.mkdir()
+    (manifests / "pod.yaml").write_text(
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  containers:\n"
+        "  - {name: a, image: vllm/vllm-openai, args: [--model, trust://s/m]}\n"
+    )
+    key, public, to = world.author, world.public(world.author), world.public(world.opener)
+    for words in (
+        ("sign", "one", "--key", key),
+        ("verify", "one", "--key", public),
+        ("verify", "one", "--key", public, "--only", "x"),
+        ("manifest", "one"),
+        ("inspect", "one/model.sig"),
+        (
+            *("seal", "one", "--key", key, "--author-key", public, "--recipient", to),
+            *("--line", "a/b", "--version", "1", "--output", "sealed"),
+        ),
+        ("inspect", "sealed/descriptor.sigstore.json"),
+        ("inspect", "sealed/recipients.json"),
+        ("open", "sealed", "--opener", world.opener, "--key", public, "--output", "open"),
+        ("check", "deploy"),
+        ("pin", "deploy", "--from", "trust://s/m=one", "--key", public),
+        ("check", "deploy"),
+        ("policy", "check", world.policy),
+        ("shred", "sealed"),
+    ):
+        ran = cli(*words)
+        assert ran.status == 0 or words == ("check", "deploy")
+        assert not re.search(r"(?<!\d)(?<!of )1 (?:more )?[a-z]+s\b(?! of)", ran.out + ran.err), ran
+        assert "they are" not in ran.err

@@ -10,10 +10,11 @@ import admission.main
 import trustkit.broker.main
 import trustkit.sidecar.config
 import trustkit.store.main
-from trustkit.cli.dispatch import help_text, parser_of
+from trustkit.cli.dispatch import help_text, parser_of, perform
 from trustkit.errors import UsageError
 from trustkit.programs import arguments
 from trustkit.programs.arguments import Program
+from trustkit.programs.helping import shown_flag
 from trustkit.version import __version__
 
 PROGRAMS = {
@@ -79,7 +80,7 @@ def test_what_is_given_is_found(parser):
         ),
         (["go", "-config", "a"], "there is no flag '-config', did you mean '--config'?"),
         (["go", "-x"], "there is no flag '-x'; see trustkit-test go --help"),
-        (["go", "--config", "a", "--listen", "b:1"], "there is no flag '--listen'; see trustkit-test go"),
+        (["go", "--config", "a", "--listen", "b:1"], "there is no flag '--list...'; see trustkit-test go"),
         (["go", "--config", "--wrd"], "argument --config: expected one argument"),
         (["go", "--config=a", "--", "--wrd"], "--wrd; see"),
         (["go", "--config=a", "-"], "unrecognized arguments: -"),
@@ -161,3 +162,70 @@ def test_flags_that_override_are_picked_from_a_whole_command_line():
     assert arguments.given(line, "--listen", "--health-listen") == {"listen": "a:1"}
     assert arguments.given(["--health-listen=b:2"], "--listen", "--health-listen") == {"health_listen": "b:2"}
     assert arguments.given(["--lis", "a:1"], "--listen") == {}
+
+
+GLUED = (
+    "--passphraseSECRET",
+    "--passphrase=SECRET",
+    "--passphrase-fileSECRET",
+    "--passphrase-SECRET",
+    "--passphraseSECRET=SECRET",
+    "-pSECRET",
+    "-passphraseSECRET",
+    "--keySECRET",
+    "--configSECRET",
+    "--listen-SECRET",
+    "--tokSECRET",
+    "--passwordSECRET",
+)
+PARSERS = [*PROGRAMS, "trustkit sign", "trustkit open", "trustkit key generate", "trustkit kserve seal"]
+
+
+@pytest.mark.parametrize("word", GLUED)
+@pytest.mark.parametrize("name", PARSERS)
+def test_a_secret_glued_to_a_flag_is_never_shown(name, word):
+    """In every place of a line, before the verb, too."""
+    if name in PROGRAMS:
+        make, verbs = PROGRAMS[name]
+        lines = [[word, verbs[0]], *([verb, word] for verb in verbs), [verbs[-1], "--output", "x", word]]
+        parse = make().parse_args
+    else:
+        lines, parse = [[word], ["model", word]], parser_of(name.partition(" ")[2]).parse_args
+    for line in lines:
+        with pytest.raises(UsageError) as caught:
+            parse(line)
+        assert "SECRET" not in str(caught.value)
+
+
+def test_a_secret_before_the_verb_of_trustkit_is_not_shown_either():
+    for word in GLUED:
+        with pytest.raises(UsageError) as caught:
+            perform([word, "sign", "model"], None)
+        assert "SECRET" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("flag", "shown"),
+    [
+        ("--passphraseSECRET", "--passphrase..."),
+        ("--passphrase-fiSECRET", "--passphrase-fi..."),
+        ("--passphrase-file", "--passphrase-file"),
+        ("--passphrase-fi", "--passphrase-fi"),
+        ("--passSECRET", "--pass..."),
+        ("--keyring", "--key..."),
+        ("--SECRETS", "--SECR..."),
+        ("--abcd", "--abcd"),
+        ("-pSECRET", "-p..."),
+        ("-p", "-p"),
+        ("-keySECRET", "-key..."),
+    ],
+)
+def test_of_an_unknown_flag_as_much_is_shown_as_is_like_one_that_there_is(flag, shown):
+    assert shown_flag(flag, ["--passphrase-file", "--key", "-h"]) == shown
+
+
+def test_a_misspelt_flag_is_shown_whole():
+    assert shown_flag("--passprase", ["--passphrase-file"], near="passphrase-file") == "--passprase"
+    assert (
+        shown_flag("--passphraseSECRET", ["--passphrase-file"], near="passphrase-file") == "--passphrase..."
+    )

@@ -26,7 +26,7 @@ runpy.run_module({module!r}, run_name="__main__", alter_sys=True)
 @pytest.fixture
 def started(estate, model, tmp_path):
     """What each program is started with, when all is well with its configuration."""
-    svid = str(estate.svid("/face"))
+    svid = str(estate.svid("/face", dns=("localhost",)))
     store = {
         "listen": "127.0.0.1:0",
         "svid_directory": svid,

@@ -6,9 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import admission.config
+import trustkit.broker.config
+import trustkit.store.config
 from trustkit.errors import FormatError, LimitError, UsageError
 from trustkit.programs.settings import (
     MAX_BYTES,
+    TELLING,
     count,
     host_and_port,
     host_port,
@@ -110,7 +114,14 @@ def test_what_is_no_address_is_refused_by_the_members_name(text):
         with pytest.raises(UsageError) as caught:
             read(text, "config.listen")
         assert (caught.value.code, caught.value.evidence) == ("bad-config", {"field": "config.listen"})
-        assert caught.value.message == "the configuration is not valid: config.listen must be HOST:PORT"
+        assert caught.value.message == (
+            "the configuration is not valid: config.listen must be HOST:PORT, such as 0.0.0.0:8443, with an "
+            "IPv6 address in brackets"
+        )
+        with pytest.raises(
+            UsageError, match=r"config\.stores\[0\]\.host must be HOST:PORT, such as host\.ex"
+        ):
+            read(text, "config.stores[0].host")
 
 
 def test_numbers_have_defaults_bounds_and_a_place():
@@ -124,3 +135,44 @@ def test_numbers_have_defaults_bounds_and_a_place():
     for value in (0, 2.5, True, "1", None, -1):
         with pytest.raises(FormatError, match=r"^config\.a must be more than 0 and at most 2 seconds "):
             seconds(Fields({"a": value}, "config"), "a", 1, most=2)
+
+
+LOADS = {
+    "trustkit-admission": admission.config,
+    "trustkit-broker": trustkit.broker.config,
+    "trustkit-store": trustkit.store.config,
+}
+
+
+@pytest.mark.parametrize("name", LOADS)
+@pytest.mark.parametrize("port", ["8443", "[8443]", "1.5", '"8443"', "''"])
+def test_a_port_alone_is_told_what_is_missing(name, port):
+    text = {
+        "trustkit-admission": "svid_directory: x\ntls: {}\npolicy: x\nstores: []\nsidecar: {}\n",
+        "trustkit-broker": "svid_directory: x\npolicy: x\nopeners: []\nrecord: x\ngrants: []\n",
+        "trustkit-store": "svid_directory: x\nroot: x\nreaders: []\n",
+    }[name]
+    with pytest.raises(UsageError) as caught:
+        LOADS[name].load(f"{text}listen: {port}\n".encode(), base=Path(), environ={}, argv=[])
+    assert caught.value.message == (
+        "the configuration is not valid: config.listen must be HOST:PORT, such as 0.0.0.0:8443, with an IPv6 "
+        "address in brackets"
+    )
+
+
+@pytest.mark.parametrize("name", LOADS)
+@pytest.mark.parametrize("other", LOADS)
+def test_the_configuration_of_another_program_is_named(name, other):
+    text = "".join(f"{member}: x\n" for member in LOADS[other].MEMBERS["config"])
+    with pytest.raises(UsageError) as caught:
+        LOADS[name].load(text.encode(), base=Path(), environ={}, argv=[])
+    assert caught.value.code == "bad-config"
+    said = f"; this looks like the configuration of {other}"
+    assert caught.value.message.endswith(said) == (name != other)
+
+
+def test_what_tells_a_program_s_configuration_is_in_no_other():
+    for name, own in TELLING.items():
+        assert own <= set(LOADS[name].MEMBERS["config"])
+        others = [LOADS[other].MEMBERS["config"] for other in LOADS if other != name]
+        assert own.isdisjoint(member for members in others for member in members)

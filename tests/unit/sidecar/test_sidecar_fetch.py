@@ -13,10 +13,11 @@ from trustkit.digest import digest_of
 from trustkit.errors import UnavailableError, UsageError, VerificationError
 from trustkit.sidecar import fetch as room
 from trustkit.sidecar.config import load
-from trustkit.sidecar.fetch import World, fetch
+from trustkit.sidecar.fetch import fetch
 from trustkit.sidecar.keys import KeyService
 from trustkit.sidecar.lifecycle import Lifecycle, State
 from trustkit.sidecar.store import open_store
+from trustkit.sidecar.world import World
 
 
 class Run:
@@ -27,6 +28,7 @@ class Run:
         self.words, self.output = estate.arguments(model, store=store, broker=broker)
         self.states = []
         self.keys = []
+        self.notes = []
         self.closers = []
         self.lifecycle = Lifecycle(lambda state, _line: self.states.append(state))
         self.world = World(
@@ -38,6 +40,7 @@ class Run:
             unbroken=contextlib.nullcontext,
             on_stop=self.closers.append,
             alarm=lambda error: pytest.fail(str(error)),
+            note=lambda line, code: self.notes.append((line, code)),
         )
         released = KeyService.key_for
 

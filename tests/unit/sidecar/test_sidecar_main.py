@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -23,11 +24,15 @@ def document_of(text):
     return found
 
 
-def ended(process, output, status, code):
-    """Demand an end with this status and code, and nothing in the output's folder."""
+WAITING = "trustkit-sidecar: waiting: "
+
+
+def ended(process, output, status, code, *, waited=0):
+    """Demand an end with this status and code, so often a line about waiting, and an empty folder."""
     assert (process.end(), process.complained.rstrip().rpartition(" ")[2]) == (status, f"[{code}]")
-    assert process.complained.count("\n") == 1
-    assert process.complained.startswith("trustkit-sidecar: ")
+    *before, last = process.complained.splitlines()
+    assert [line[: len(WAITING)] for line in before] == [WAITING] * waited
+    assert last.startswith("trustkit-sidecar: ")
     assert list(output.parent.iterdir()) == []
 
 
@@ -58,6 +63,17 @@ def test_it_brings_the_model_and_stays(estate, estates, model, broker, store):
     ]
     assert lines[2] == f"verified acme/tiny-llm version 1, {model.manifest_digest}"
     assert lines[5] == f"published {output}: 4 files, 3000013 bytes"
+
+
+@pytest.mark.parametrize("verb", ["check-config", "run"])
+def test_an_svid_that_expired_says_so_and_what_to_do(capsys, estate, model, verb):
+    directory = estate.svid("/sidecar", ago=7200)
+    words, output = estate.arguments(model, store="127.0.0.1:1", broker="127.0.0.1:1", svid=directory)
+    assert main([verb, *words[1:]]) == 1
+    said = capsys.readouterr().err
+    assert f"{str(directory)!r}: the SVID is refused: it expired at 20" in said
+    assert said.endswith("Z; have a new one issued [bad-svid]\n")
+    assert not output.exists()
 
 
 def asked(estate, output, *words):
@@ -380,13 +396,42 @@ def test_an_svid_that_never_comes_is_unavailable(estate, model):
         model, store="192.0.2.1:1", broker="192.0.2.1:1", svid=estate.fresh("svid"), budget_seconds=1
     )
     with process:
-        ended(process, output, 5, "no-svid")
+        ended(process, output, 5, "no-svid", waited=1)
 
 
 def test_a_broker_that_is_away_is_asked_again_until_the_budget_ends(estate, model, store):
     process, output = estate.sidecar(model, store=store, broker="127.0.0.1:1", budget_seconds=1)
     with process:
-        ended(process, output, 5, "connect-failed")
+        ended(process, output, 5, "connect-failed", waited=1)
+
+
+def test_waiting_is_said_and_so_is_its_end(estate, estates, model, broker, store):
+    """With --json as well: what is waited for is no outcome, and stdout holds one document."""
+    busy = estates.answer(429, b'{"code":"busy","message":"come again"}')
+    with estates.Scripted(estate, [busy, busy, estates.forward(estate, broker)]) as evil:
+        process, _ = estate.sidecar(model, "--json", store=store, broker=evil.address)
+        with process:
+            process.line_with("}")
+            assert process.end(signal.SIGTERM) == 0
+    assert document_of(process.said)["ok"] is True
+    first, last = process.complained.splitlines()
+    assert first.startswith("trustkit-sidecar: waiting: the broker answered with the status 429: [busy] come")
+    assert re.search(r"; asked again, for (19|20) s at most \[broker-unavailable\]$", first)
+    assert re.fullmatch(r"trustkit-sidecar: going on after [01] s \[broker-unavailable\]", last)
+
+
+@pytest.mark.parametrize("away", ["store", "broker"])
+def test_who_is_waited_for_is_said_before_the_time_is_up(estate, model, broker, store, away):
+    addresses = {"store": store, "broker": broker, away: "127.0.0.1:1"}
+    process, output = estate.sidecar(model, budget_seconds=1, **addresses)
+    with process:
+        assert process.end() == 5
+    first, *_, last = process.complained.splitlines()
+    assert first.startswith("trustkit-sidecar: waiting: cannot connect to 127.0.0.1:1: ")
+    assert first.endswith("; asked again, for 1 s at most [connect-failed]")
+    assert "waiting" not in last
+    assert last.endswith("[connect-failed]")
+    assert list(output.parent.iterdir()) == []
 
 
 def test_a_broker_that_comes_back_is_enough(estate, estates, model, broker, store):

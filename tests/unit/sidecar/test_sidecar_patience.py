@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trustkit.errors import DeniedError, SealError, TrustkitError, UnavailableError, VerificationError
-from trustkit.sidecar.patience import FIRST_SECONDS, MOST_SECONDS, Patience
+from trustkit.sidecar.patience import FIRST_SECONDS, MOST_SECONDS, Patience, Waiting
 
 
 class Time:
@@ -14,6 +14,7 @@ class Time:
     def __init__(self, chance=1.0):
         self.now = 100.0
         self.pauses = []
+        self.notes = []
         self.chance = chance
 
     def sleep(self, seconds):
@@ -21,7 +22,10 @@ class Time:
         self.now += seconds
 
     def patience(self, budget):
-        return Patience(budget, lambda: self.now, self.sleep, lambda: self.chance)
+        return Patience(budget, lambda: self.now, self.sleep, lambda: self.chance, self.waiting())
+
+    def waiting(self):
+        return Waiting(lambda: self.now, lambda line, code: self.notes.append((self.now - 100, line, code)))
 
 
 class Attempt:
@@ -88,5 +92,49 @@ def test_a_stop_ends_the_waiting():
 
     attempt = Attempt(5)
     with pytest.raises(KeyboardInterrupt):
-        Patience(10, lambda: 0.0, stopped, lambda: 0.0).insist(attempt)
+        Patience(10, lambda: 0.0, stopped, lambda: 0.0, Time().waiting()).insist(attempt)
     assert attempt.made == 1
+
+
+def test_waiting_is_said_at_once_then_at_growing_distance_and_when_it_is_over():
+    time, attempt = Time(), Attempt(20)
+    assert time.patience(120).insist(attempt) == "key"
+    assert [round(at, 1) for at, _, _ in time.notes] == [0.0, 6.2, 16.2, 36.2, 76.2, 81.2]
+    assert {code for _, _, code in time.notes} == {"broker-unavailable"}
+    lines = [line for _, line, _ in time.notes]
+    assert lines[0] == "waiting: away; asked again, for 120 s at most"
+    assert lines[1] == "waiting: away; asked again, for 114 s at most"
+    assert lines[-1] == "going on after 81 s"
+
+
+def test_who_need_not_wait_says_nothing():
+    time = Time()
+    time.patience(10).insist(Attempt(0))
+    for error in (UnavailableError("not-found", "nothing there"), DeniedError("key-denied", "no")):
+        with pytest.raises(TrustkitError):
+            time.patience(10).insist(Attempt(1, error))
+    with pytest.raises(UnavailableError):
+        time.patience(0.1).insist(Attempt(1))
+    assert time.notes == []
+
+
+def test_a_second_waiting_is_said_as_the_first_was():
+    time = Time()
+    patience = time.patience(60)
+    patience.insist(Attempt(1))
+    patience.insist(Attempt(1))
+    assert [line.partition(" ")[0] for _, line, _ in time.notes] == ["waiting:", "going", "waiting:", "going"]
+
+
+def test_several_threads_that_wait_for_one_thing_say_it_once():
+    time = Time()
+    waiting = time.waiting()
+    error = UnavailableError("store-timeout", "the store did not answer")
+    for _ in range(8):
+        waiting.failed(error, 20.0)
+    for _ in range(8):
+        waiting.over()
+    assert [line for _, line, _ in time.notes] == [
+        "waiting: the store did not answer; asked again, for 20 s at most",
+        "going on after 0 s",
+    ]

@@ -1108,6 +1108,10 @@ def test_a_port_that_is_taken_is_told(world):
             announce=print,
         )
     assert caught.value.code == "cannot-listen"
+    assert caught.value.message == (
+        f"cannot listen on 127.0.0.1:{world.port}: Address already in use; another process listens there: "
+        "end it, or choose another port"
+    )
 
 
 def test_an_announcement_that_raises_ends_it(world):

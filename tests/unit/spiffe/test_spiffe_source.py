@@ -184,3 +184,14 @@ def test_threads_see_whole_sets_while_files_change_under_them(folder, issuer):
     for reader in readers:
         reader.join()
     assert not wrong
+
+
+def test_the_place_of_the_files_is_said_where_it_is_known(folder, now):
+    source = SVIDSource(folder.read, lambda: folder.now, alarm=folder.alarms.append, place="/run/svid")
+    source.current()
+    folder.files = {**folder.files, "svid.pem": b"garbage"}
+    source.current()
+    assert folder.alarms[0].message.startswith("'/run/svid': svid.pem must hold")
+    folder.now = now + 10**6
+    with pytest.raises(UnavailableError, match="our SVID in '/run/svid' has expired"):
+        source.current()

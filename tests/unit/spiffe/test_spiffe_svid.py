@@ -375,3 +375,27 @@ class TestThreeFiles:
         assert svid_from_pem(*files, now=now + 3600)
         with pytest.raises(VerificationError):
             svid_from_pem(*files, now=now + 3601)
+
+
+@pytest.mark.parametrize(
+    ("which", "said"),
+    [("leaf", "it"), ("between", "a CA of its chain"), ("anchor", "its anchor in the trust bundle")],
+)
+@pytest.mark.parametrize(
+    ("times", "why"),
+    [({"not_after": -1}, "expired at 20"), ({"not_before": 60}, "is not valid yet, but from 20")],
+)
+def test_who_has_to_renew_what_is_said(certificates, svid_of, now, which, said, times, why):
+    """All three are another's to renew, and none of them shows its time in a file that people can read."""
+    of = {which: times}
+    root = certificates.Issuer(now, **of.get("anchor", {}))
+    between = certificates.Issuer(now, name="between", parent=root, uris=(), **of.get("between", {}))
+    leaf, key = between.leaf(**of.get("leaf", {}))
+    files = {
+        "svid.pem": certificates.pem(leaf, between.certificate),
+        "svid_key.pem": certificates.key_pem(key),
+        "bundle.pem": root.pem,
+    }
+    with pytest.raises(VerificationError) as caught:
+        svid_of(files)
+    assert caught.value.message.startswith(f"the SVID is refused: {said} {why}")

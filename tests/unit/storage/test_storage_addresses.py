@@ -75,9 +75,57 @@ def test_what_is_none(text):
 
 
 @pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("s3://ml/x", "from 3 to 63 characters in its name, and 'ml' has 2"),
+        ("gs://ml/x", "from 3 to 63 characters in its name, and 'ml' has 2"),
+        (f"s3://{'a' * 64}/x", "has 64"),
+        (f"gs://{'a' * 64}/x", "from 3 to 63 characters"),
+        (f"gs://{'.'.join(['a' * 60] * 4)}/x", "from 3 to 222 characters"),
+        (f"gs://{'a' * 64}.example/x", "at most 63 characters between two dots"),
+        ("s3://ML-models/x", "is written in lower case, and 'ML-models' is not"),
+        ("gs://ML-models/x", "is written in lower case"),
+        ("s3://ml_models/x", "has lower case letters, digits, - and . in its name, and 'ml_models'"),
+        ("gs://ml models/x", "digits, -, _ and . in its name, and 'ml models' has something else"),
+        ("gs://_models/x", "begins and ends with a letter or a digit, and '_models' does not"),
+        ("s3://models-/x", "begins and ends with"),
+        ("s3://ml..models/x", "no two dots side by side"),
+        ("s3://192.168.5.4/x", "is no IP address"),
+        ("s3:///x", "is missing; write s3://BUCKET/FOLDER"),
+        ("gs://models:80/x", "without a user or a port; write gs://BUCKET/FOLDER"),
+        ("gcs://models/x", "did you mean 'gs://models/x'?"),
+        ("s3a://models/x", "did you mean 's3://models/x'?"),
+        ("S3://models/x", "did you mean 's3://models/x'?"),
+    ],
+)
+def test_what_is_wrong_with_an_address_is_said(text, said):
+    with pytest.raises(UsageError) as caught:
+        parse_address(text)
+    assert said in caught.value.message
+
+
+def test_what_may_be_a_password_is_not_shown():
+    with pytest.raises(UsageError) as caught:
+        parse_address("s3://user:word@models/x")
+    assert "word" not in caught.value.message
+
+
+@pytest.mark.parametrize("name", ["abc", "a-b.c", "a" * 63, "1a1"])
+def test_a_bucket_that_follows_the_rules_is_taken(name):
+    assert parse_address(f"s3://{name}/x").bucket == parse_address(f"gs://{name}/x").bucket == name
+    assert parse_address(f"gs://{'.'.join(['a' * 63] * 3)}/x").key == "x"
+
+
+@pytest.mark.parametrize(
     ("text", "means"),
     [
-        *(("s3://models", True), ("gs://x", True), ("http://x/y", True), ("./s3://models", False)),
+        *(
+            ("s3://models", True),
+            ("S3://models", True),
+            ("gs://x", True),
+            ("http://x/y", True),
+            ("./s3://models", False),
+        ),
         *(("", False), ("model", False), ("://x", False), ("a/b://c", False), ("s3:/x", False)),
     ],
 )

@@ -109,6 +109,16 @@ def test_check_config_away_from_its_pod_says_what_is_missing_and_what_it_left_ou
     ]
 
 
+@pytest.mark.parametrize("verb", ["check-config", "serve"])
+def test_an_svid_that_expired_says_so_and_what_to_do(place, capsys, estate, verb):
+    directory = estate.svid("/store", ago=7200)
+    place.write(svid_directory=str(directory))
+    status, out, err = run(capsys, verb, "--config", place.file)
+    assert (status, out) == (1, "")
+    assert f"{str(directory)!r}: the SVID is refused: it expired at 20" in err
+    assert err.endswith("Z; have a new one issued [bad-svid]\n")
+
+
 @pytest.mark.parametrize("spoil", ["svid.pem", "svid_key.pem", "bundle.pem"])
 def test_a_broken_svid_is_told_without_its_bytes(place, capsys, tmp_path, spoil):
     (tmp_path / "svid" / spoil).write_bytes(

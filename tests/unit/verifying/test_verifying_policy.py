@@ -562,3 +562,9 @@ def test_a_curve_of_others_is_refused_in_a_policy(document, refuses):
     pem = key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     document["spec"]["authorities"][0]["key"]["pem"] = pem.decode()
     refuses(document, "unsupported-key")
+
+
+def test_a_threshold_beyond_the_authors_says_where_they_are_listed(policy_text, no_files):
+    text = policy_text({"alice": ["author"], "bob": ["publisher"]}, threshold=2)
+    with pytest.raises(UsageError, match=r"can have \(1\); list each of them .*, with roles: \[author\]"):
+        parse_policy(text, read_file=no_files)

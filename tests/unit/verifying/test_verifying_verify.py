@@ -279,6 +279,22 @@ def test_who_signed_and_who_did_not_is_named(people, bundled, payload, policy_of
     assert error.evidence == {"signers": ["alice", "carol"], "missing": ["bob"], "threshold": 3}
 
 
+def test_signatures_of_those_whom_the_policy_does_not_list_as_authors_are_said(
+    people, bundled, payload, policy_of
+):
+    """Who adds a signature has to be listed: the message says so, and who is known to have signed."""
+    policy = policy_of({"alice": ["author"], "bob": ["author"], "carol": ["publisher"]}, threshold=2)
+    start = "1 of 2 needed authors signed this: valid from 'alice', none from 'bob'; "
+    end = "; list that key so, or get the missing signatures"
+    said = refused(bundled(payload, people["alice"], people["mallory"]), policy, "below-threshold").message
+    assert said == f"{start}1 more signature is by nobody whom the policy lists with roles: [author]{end}"
+    signed = bundled(payload, people["alice"], people["mallory"], people["carol"])
+    assert refused(signed, policy, "below-threshold").message == (
+        f"{start}2 more signatures are by nobody whom the policy lists with roles: [author] "
+        f"('carol' signed, in another role){end}"
+    )
+
+
 def test_names_of_those_who_did_not_sign_are_capped_and_quoted(people, bundled, payload):
     """Names come from the policy, and a message may end on a terminal or in an event of a cluster."""
     keys = [policy_from_keys(people[name].pem).authorities[0].public_key for name in ("alice", "bob")]

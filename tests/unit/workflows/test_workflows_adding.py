@@ -86,8 +86,9 @@ def test_a_single_file_and_a_bundle_elsewhere(tmp_path, signer, stranger, both):
 def test_what_the_payload_does_not_describe_is_not_signed(signed, stranger, refused, picture, harm, code):
     harm(signed)
     before = picture(signed)
-    with refused(VerificationError, code):
+    with refused(VerificationError, code) as caught:
         workflows.add_signature(signed, stranger)
+    assert "sign it anew with --overwrite, without --add" in caught.value.message
     assert picture(signed) == before
 
 

@@ -202,5 +202,21 @@ def test_lists_of_any_kind_are_their_entries():
     assert titles("{apiVersion: v1, kind: List, items: 1}") == [(1, "", "List")]
 
 
+def test_a_list_that_holds_more_than_entries_is_an_object_as_well():
+    pod = "{apiVersion: v1, kind: Pod, metadata: {name: a}}"
+    for name in ("PodList", "AllowList", "List"):
+        text = f"{{apiVersion: x/v1, kind: {name}, items: [{pod}], spec: {{containers: [{{args: [a]}}]}}}}"
+        assert titles(text) == [(1, "items[0]", "Pod a"), (1, "", f"x/{name}")]
+        *_, found = subjects_of(text.encode(), "a.yaml")
+        assert found.object["spec"] == {"containers": [{"args": ["a"]}]}
+        assert found.node.lost_of("spec.containers[0].args[0]") == ""
+        assert titles(text.replace(pod, "")) == [(1, "", f"x/{name}")]
+    assert titles("{apiVersion: v1, kind: PodList, metadata: {}, items: []}") == []
+    assert titles(f"{{kind: PodList, items: [{pod}], spec: {{}}}}") == [
+        (1, "items[0]", "Pod a"),
+        (1, "", "PodList"),
+    ]
+
+
 def test_what_only_a_renderer_reads_is_no_object():
     assert titles("{apiVersion: kustomize.config.k8s.io/v1beta1, kind: Kustomization}") == []

@@ -64,7 +64,7 @@ VALUED = (
     *("served-model-name", "chat-template", "tool-call-parser", "reasoning-parser", "kv-transfer-config"),
     *("load-format", "download-dir", "uvicorn-log-level", "distributed-executor-backend", "seed", "dtype"),
     *("compilation-config", "limit-mm-per-prompt", "disable-access-log-for-endpoints", "quantization"),
-    *("revision", "api-key", "middleware", "ssl-keyfile", "all2all-backend", "kv-cache-dtype", "o", "tp"),
+    *("revision", "api-key", "middleware", "ssl-keyfile", "all2all-backend", "kv-cache-dtype", "tp"),
 )
 
 
@@ -83,13 +83,85 @@ def test_what_stands_behind_another_flag_is_its_value(flag):
 
 def test_a_flag_that_nobody_knows_may_take_a_value_or_none():
     assert default_table().takes_value("zzz") is None
-    assert default_table().takes_value("f") is True
+    assert default_table().takes_value("f") is None
     assert places(vllm("--f", "gpt2")) == [f"{C0}.args[3]"]  # it may be short for another
     assert places(vllm("--zzz", "gpt2")) == [f"{C0}.args[3]"]
     assert places(vllm(f"--{'z' * 100}", "gpt2")) == [f"{C0}.args[3]"]
     assert places(vllm("--zzz", "true")) == places(vllm("--zzz", '{"a": 1}')) == places(vllm("--zzz")) == []
     behind = pod(image=VLLM, args=[TRUST, "--zzz", "gpt2"])
     assert places(behind) == []  # the model stands before it, and there is one
+
+
+def test_what_a_flag_of_one_letter_takes_is_known_of_its_programs_alone():
+    table = default_table()
+    known = {(name, f) for name, flags in table.short_flags.items() for f, takes in flags.items()}
+    assert {len(flag) for _, flag in known} >= {1, 2}
+    assert [table.takes_value("d", name) for name in ("kit", "ramalama", "oras", "vllm", "")] == [
+        True,
+        False,
+        False,
+        None,
+        None,
+    ]
+    every = {letter for letter in "abcdefghijklmnopqrstuvwxyz" if table.takes_value(letter) is not None}
+    assert every <= table.model_flags | table.flags.loose
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["ramalama", "serve", "-d", "granite3/x"],
+        ["ramalama", "run", "-c", "0", "-d", "granite3/x"],
+        ["ramalama", "serve", "-dq", "granite3/x"],
+        ["ramalama", "--store", "/s", "serve", "granite3/x"],
+        ["ramalama", "serve", "--device", "granite3/x"],
+        ["hf", "download", "-q", "granite3/x"],
+        ["vllm", "serve", "-d", "granite3/x"],
+        ["vllm", "serve", "-d", "granite3/x", "--port", "1"],
+        ["oras", "pull", "-d", "ghcr.io/granite3/x:1"],
+        ["oras", "pull", "-o", "/m", "-v", "ghcr.io/granite3/x:1"],
+        ["oras", "pull", "--zzz", "ghcr.io/granite3/x:1"],
+        ["oras", "copy", "ghcr.io/granite3/x:1", "--to-oci-layout", "/m"],
+        ["kit", "unpack", "-o", "/m", "ghcr.io/granite3/x:1"],
+        ["kit", "unpack", "-d", "/m", "ghcr.io/granite3/x:1"],
+        ["kit", "unpack", "-o", "ghcr.io/granite3/x:1", "-d", "/m"],
+    ],
+    ids=" ".join,
+)
+def test_a_model_behind_a_short_flag_is_found(words):
+    """Beside a model of ours as a decoy, and in a container that asks for nothing."""
+    wanted = next(word for word in words if "granite3" in word)
+    decoy = pod(command=words, env=[{"name": "MODEL_ID", "value": TRUST}], **GPU)
+    assert seen(decoy) == {TRUST, wanted}
+    assert seen(pod(command=words)) == {wanted}
+
+
+def test_what_a_server_surely_takes_for_a_setting_is_no_model_beside_one():
+    assert seen(vllm("--revision", "refs/pr/1")) == {TRUST}
+    first = pod(image=VLLM, args=["--revision", "refs/pr/1", TRUST])
+    assert (seen(first), places(first)) == ({TRUST}, [])
+    assert places(pod(command=["ramalama", "serve", "-d", TRUST], **GPU)) == []
+
+
+def test_a_row_of_short_flags_that_says_that_one_is_no_model_is_said_aloud():
+    table = extended("short_flags:\n  mine: {x: setting}\n  theirs: {m: value}\n")
+    assert table.exempts == ("short_flags.mine",)
+    assert table.takes_value("x", "mine") is True
+    with pytest.raises(FormatError, match="a value, a setting, a switch"):
+        extended("short_flags:\n  mine: {x: model}\n")
+
+
+def test_what_is_wrong_with_a_line_of_a_server_is_said():
+    again = pod(image=VLLM, args=["serve", "org/x"])
+    assert [place.reason for place in references(again).unresolved] == [
+        "the image starts 'vllm serve' itself, and 'serve' is said again; leave it out, or give the command"
+    ]
+    filled = pod(image=VLLM, args=["--model", "{{ .ModelPath }}"])
+    assert [place.reason for place in references(filled).unresolved] == [
+        "{{ .ModelPath }} is a template that another program fills in; with what is not known here"
+    ]
+    broken = pod(image=VLLM, args=["--model", "{a: b"])
+    assert [place.reason for place in references(broken).unresolved] == ["JSON of --model cannot be read"]
 
 
 def test_a_bare_word_is_no_model_where_nothing_serves():

@@ -22,7 +22,8 @@ from trustkit.cli.demo.stage import Stage
 from trustkit.spiffe.authority import Authority
 
 DOMAIN = "demo.trustkit.test"
-LIFETIME_SECONDS = 3600.0
+LIFETIME_SECONDS = 30 * 86400.0
+"""Long enough for a person who explores the folder; README says it (seconds)."""
 WORKLOAD, STRANGER = "ns/ml/sa/bigram-server", "ns/ml/sa/stranger"
 UNSIGNED = "store/acme/unsigned/1"
 

@@ -34,7 +34,7 @@ VERBS: dict[str, Verb] = {
     "key public": Verb("key_public", "print the public half of a private key", "keys and policies"),
     "policy check": Verb("policy_check", "validate a verification policy", "keys and policies"),
     "check": Verb("check", "list the models that manifests name, and refuse what can be moved", "manifests"),
-    "pin": Verb("pin", "write the digests that models were proven to have into manifests", "manifests"),
+    "pin": Verb("pin", "verify models, and write their digests into manifests", "manifests"),
     "demo": Verb("demo", "the whole story on real bytes, in one command", "other"),
     "completion": Verb("completion", "print a completion script for a shell", "other"),
 }

@@ -15,6 +15,7 @@ from trustkit.cli.naming import naming_flags
 from trustkit.cli.parser import Parser, text_of
 from trustkit.cli.terminal import Terminal
 from trustkit.errors import DeniedError, UsageError
+from trustkit.programs.helping import unknown_value
 from trustkit.records import replace
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ STORY = """
 List every model that Kubernetes manifests name, in whatever kind and by whatever means, and refuse
 those that can be moved or that cannot be read. Files, folders (their .yaml, .yml and .json files)
 and - for standard input; many documents in a file, lists, and what helm and kustomize print.
+
+A folder, or standard input, in which there is no Kubernetes object is an error (no-manifests): the path
+may be misspelt, or the renderer have failed. A file that was named itself may hold none.
 
 With --lock a reference has to be in the lockfile, and one that carries a manifest digest has to carry
 that one. What is only possibly a model is listed and refuses nothing, as in the webhook.
@@ -44,6 +48,8 @@ CODES = (
     "unresolved-model",
 )
 """What a manifest is refused for."""
+EMPTY = "no-manifests"
+"""What a folder, or standard input, is refused for in which there is none; may be allowed as well."""
 _NOTHING = (
     "there is no Kubernetes object in what was checked; look at the path, and what --exclude leaves out"
 )
@@ -64,7 +70,10 @@ def configure(parser: Parser) -> None:
     parser.one("--lock", "lockfile that says which manifest digest a reference means")
     naming_flags(parser)
     parser.many(
-        "--allow", f"list this and do not refuse it: {', '.join(CODES)}", metavar="CODE", kind=_code_of
+        "--allow",
+        f"list this and do not refuse it: {', '.join((*CODES, EMPTY))}",
+        metavar="CODE",
+        kind=_code_of,
     )
     parser.many(
         "--exclude", "leave out what matches this shell pattern in folders", metavar="GLOB", kind=text_of
@@ -87,7 +96,10 @@ def run(arguments: argparse.Namespace, _terminal: Terminal) -> Answer:
         with of_file(arguments.lock):
             locked = lock.parse_lock(read_input(arguments.lock, max_bytes=lock.MAX_BYTES, what="lockfile"))
     files = files_in(arguments.path, arguments.exclude or ())
-    subjects = list(itertools.chain.from_iterable(map(_subjects, files)))
+    found = {file: list(_subjects(file)) for file in files}
+    subjects = list(itertools.chain.from_iterable(found.values()))
+    if EMPTY not in (arguments.allow or ()):
+        _demand_manifests(arguments.path, found)
     findings = list(
         check_manifests(subjects, table=table, given=bases, lock=locked, allowed=arguments.allow or ())
     )
@@ -95,6 +107,30 @@ def run(arguments: argparse.Namespace, _terminal: Terminal) -> Answer:
     known = told_of(table, bases)
     answer = _answer(findings, read, known, arguments.format)
     return replace(answer, warnings=[*exempted_by(table, arguments.table), *answer.warnings])
+
+
+def _demand_manifests(paths: Sequence[Path], found: Mapping[Path, Sequence[Subject]]) -> None:
+    """Refuse a folder, or standard input, with nothing in it: a pipeline would take it for checked."""
+    from trustkit.artifact.inputs import STANDARD_INPUT, is_folder
+
+    for path in paths:
+        if str(path) == STANDARD_INPUT:
+            objects, where, look = len(found[path]), "on standard input", "look at what should print it"
+        elif is_folder(path):
+            files = [file for file in found if path in file.parents]
+            objects = sum(len(found[file]) for file in files)
+            where = (
+                f"in the folder {str(path)!r} ({counted(len(files), 'file')} ending in .yaml, .yml or .json)"
+            )
+            look = "look at the path and at --exclude, or render it first"
+        else:
+            continue
+        if not objects:
+            raise UsageError(
+                "no-manifests",
+                f"there is no Kubernetes object {where}; {look}, or say --allow {EMPTY}",
+                path=str(path),
+            )
 
 
 def _subjects(file: Path) -> Iterator[Subject]:
@@ -122,7 +158,8 @@ def _answer(
     several = len(codes) > 1
     refusal = DeniedError(
         "manifests-refused",
-        f"{len(refused)} of {what} cannot stay as they are ({', '.join(codes)}); "
+        f"{len(refused)} of {what} cannot stay as {'it is' if len(refused) == 1 else 'they are'} "
+        f"({', '.join(codes)}); "
         f"{'the list says what to do about each' if several else ''.join(remedies)}",
         codes=list(codes),
         **counts,
@@ -142,6 +179,6 @@ def _answer(
 
 
 def _code_of(untrusted: str) -> str:
-    if untrusted not in CODES:
-        raise argparse.ArgumentTypeError(f"must be one of {', '.join(CODES)}")
+    if untrusted not in (*CODES, EMPTY):
+        raise argparse.ArgumentTypeError(unknown_value(untrusted, (*CODES, EMPTY)))
     return untrusted

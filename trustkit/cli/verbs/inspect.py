@@ -7,7 +7,6 @@ the same strict parsers that verification uses; garbage is refused as there.
 from __future__ import annotations
 
 import argparse
-import re
 from pathlib import Path
 
 from trustkit import strictjson
@@ -23,6 +22,7 @@ from trustkit.cli.claims import (
     statement_in,
     unknown_document,
 )
+from trustkit.cli.kinds import LOOK, POLICY, kind_of
 from trustkit.cli.parser import Parser
 from trustkit.cli.terminal import Terminal
 from trustkit.cli.trust import MAX_KEY_BYTES
@@ -35,9 +35,6 @@ Private keys are recognized, never shown.
 
 Nothing is verified: everything printed is what somebody wrote into the file.
 """
-
-_POLICY = re.compile(rb"^[\s{\"]*kind\"?\s*:\s*\"?VerificationPolicy", re.MULTILINE)
-_POLICY_LOOK = 4096
 
 
 def configure(parser: Parser) -> None:
@@ -74,13 +71,13 @@ def _shown(path: Path, raw: bytes) -> Answer:
 
     if raw.lstrip()[:11] == b"-----BEGIN ":
         return _key(raw)
-    if _POLICY.search(raw[:_POLICY_LOOK]):
+    if kind_of(raw[:LOOK]) == POLICY:
         raise FormatError(
             "unknown-document",
             f"this is a verification policy; look at it with: trustkit policy check {path}",
         )
     if not raw.lstrip().startswith((b"{", b"[")):
-        raise unknown_document(path)
+        raise unknown_document(path, raw[:LOOK])
     if len(raw) > RECIPIENTS_MAX_BYTES:
         return _bundle(raw)  # nothing else of ours is that large; parsed once
     document = strictjson.parse_object(raw, max_bytes=MAX_BYTES, what="file")
@@ -90,7 +87,7 @@ def _shown(path: Path, raw: bytes) -> Answer:
         return _record(raw)
     if "recipients" in document:
         return _recipients(raw)
-    raise unknown_document(path)
+    raise unknown_document(path, raw[:LOOK])
 
 
 def _bundle(raw: bytes) -> Answer:

@@ -10,7 +10,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from trustkit.cli.answer import Answer, counted, size
-from trustkit.cli.keys import given
+from trustkit.cli.keys import demand_there, given
 from trustkit.cli.parser import Parser
 from trustkit.cli.recipients import files_of, opener_flags, opener_of
 from trustkit.cli.terminal import Terminal
@@ -48,6 +48,7 @@ def configure(parser: Parser) -> None:
 
 def run(arguments: argparse.Namespace, terminal: Terminal) -> Answer:
     """Verify, open, and say what was published."""
+    demand_there(arguments.folder, folder=True)
     policy = policy_from_flags(arguments.policy, arguments.key, arguments.publisher_key)
     from trustkit import workflows
 

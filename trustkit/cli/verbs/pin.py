@@ -9,6 +9,7 @@ import argparse
 import difflib
 import stat
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,10 +27,12 @@ if TYPE_CHECKING:
     from trustkit.workflows.pinning import Pinned
 
 STORY = """
-Say with --from what a reference means: a signed folder, a bundle, or a sealed folder. Its signatures
-are verified, and its manifest digest is written behind that reference in every manifest that names it
-(trust:// references), and into the lockfile (all of them). Comments, order and quoting stay as they
-are; a second run changes nothing. Nothing is guessed, and nothing is fetched.
+Say with --from what a reference means: a signed folder or file, a sealed folder, or a bundle alone.
+Its signatures are verified, and every byte that lies there is held against them: of a sealed folder the
+ciphertext, of a bundle that is named itself nothing. Then its manifest digest is written behind that
+reference in every manifest that names it (trust:// references), and into the lockfile (all of them).
+Comments, order and quoting stay as they are; a second run changes nothing. Nothing is guessed, and
+nothing is fetched.
 """
 LOCK = Path("model.lock")
 
@@ -41,12 +44,13 @@ def configure(parser: Parser) -> None:
         "trustkit pin deploy/ --from trust://store/acme/tiny-llm=./sealed --policy policy.yaml --diff",
         "trustkit pin deploy/ --from s3://models/tiny-llm=tiny-llm.sig --key author.pem.pub",
         done="pinned and locked, or so already",
-        refused="a signature is not believed; nothing is written",
+        refused="refused: not signed by whom you named, or not what was signed; nothing is written",
     )
     parser.places("path", "a file of manifests, or a folder of them")
     parser.many(
         "--from",
-        "what a reference means: a signed or sealed folder, or a bundle",
+        "what a reference means: a signed folder or file, a sealed folder, or a bundle alone, of which only"
+        " the signature is verified",
         metavar="REFERENCE=PATH",
         kind=_meaning_of,
         required=True,
@@ -61,17 +65,16 @@ def configure(parser: Parser) -> None:
     parser.switch("--dry-run", "write nothing")
 
 
-def run(arguments: argparse.Namespace, _terminal: Terminal) -> Answer:
+def run(arguments: argparse.Namespace, terminal: Terminal) -> Answer:
     """Verify what references mean, change manifests, and write them."""
     from trustkit.artifact.inputs import of_file, read_input, status_of
-    from trustkit.cli.manifests import STANDARD_INPUT, content_of, files_in
+    from trustkit.cli.manifests import content_of, files_in
     from trustkit.workflows.naming import exempted_by, table_and_bases, told_of
-    from trustkit.workflows.pinning import pin_manifests
+    from trustkit.workflows.pinning import pin_manifests, proven_digest
     from trustkit.workloads import lock
 
-    if STANDARD_INPUT in map(str, arguments.path):
-        raise UsageError("bad-arguments", "standard input cannot be changed; name files or folders")
-    digests = _digests(arguments)
+    meanings = _meanings(arguments)
+    policy = policy_from_flags(arguments.policy, arguments.key, arguments.publisher_key)
     target: Path = arguments.lock or LOCK
     there = status_of(target) is not None
     before = read_input(target, max_bytes=lock.MAX_BYTES, what="lockfile") if there else b""
@@ -83,7 +86,16 @@ def run(arguments: argparse.Namespace, _terminal: Terminal) -> Answer:
         for path in files_in(arguments.path, arguments.exclude or ())
         if path != target
     }
-    pinned = pin_manifests(files, digests, lock=locked, table=table, given=bases)
+    with terminal.progress("verifying", *set(meanings.values())) as progress:
+
+        @cache  # several references may mean one folder, which is hashed once
+        def proven(path: Path) -> Digest:
+            with of_file(path):
+                return proven_digest(path, policy, progress=progress)
+
+        pinned = pin_manifests(
+            files, [*meanings], lambda it: proven(meanings[it]), lock=locked, table=table, given=bases
+        )
     new = lock.to_bytes(pinned.lock)
     after = {**({str(target): new} if new != before else {}), **pinned.files}  # the lockfile first
     old = {**files, str(target): before}
@@ -95,15 +107,16 @@ def run(arguments: argparse.Namespace, _terminal: Terminal) -> Answer:
     return replace(answer, warnings=[*exempted_by(table, arguments.table), *answer.warnings])
 
 
-def _digests(arguments: argparse.Namespace) -> dict[str, Digest]:
-    from trustkit.workflows.pinning import proven_digest
+def _meanings(arguments: argparse.Namespace) -> dict[str, Path]:
+    from trustkit.artifact.inputs import STANDARD_INPUT
 
-    policy = policy_from_flags(arguments.policy, arguments.key, arguments.publisher_key)
-    found: dict[str, Digest] = {}
+    if STANDARD_INPUT in map(str, arguments.path):
+        raise UsageError("bad-arguments", "standard input cannot be changed; name files or folders")
+    found: dict[str, Path] = {}
     for reference, path in vars(arguments)["from"]:
         if reference in found:
             raise UsageError("bad-arguments", f"--from says twice what {reference!r} means")
-        found[reference] = proven_digest(path, policy)
+        found[reference] = path
     return found
 
 
@@ -134,16 +147,17 @@ def _answer(
     diff: bool,
     written: bool,
 ) -> Answer:
-    from trustkit.cli.findings import document_of
+    from trustkit.cli.findings import document_of, line_of, remedies_of
 
     changed = sorted(after)
     what = f"{counted(pinned.references, 'reference')} in {counted(len(after), 'changed file')}"
     left = counted(len(pinned.left), "finding")
+    remedies = remedies_of(sorted({finding.code for finding in pinned.left}))
     return Answer(
         "pinned" if written else "would pin",
         what if changed else f"{counted(pinned.references, 'reference')}; nothing changes",
         rows=[("written" if written else "to write", name) for name in changed],
-        lines=list(_diffs(old, after)) if diff else [],
+        lines=[*(_diffs(old, after) if diff else ()), *map(line_of, pinned.left), *remedies],
         fields={
             "references": pinned.references,
             "changed": list(changed),
@@ -152,7 +166,9 @@ def _answer(
             "left": [document_of(finding) for finding in pinned.left],
             **({"diff": "\n".join(_diffs(old, after))} if diff else {}),
         },
-        warnings=[f"{left} left that trustkit check --lock refuses"] if pinned.left else [],
+        warnings=[f"{left} left that trustkit check --lock refuses; the list says where, and what to do"]
+        if pinned.left
+        else [],
     )
 
 
@@ -166,4 +182,6 @@ def _meaning_of(untrusted: str) -> tuple[str, Path]:
     reference, equals, path = text_of(untrusted).rpartition("=")
     if not equals or not reference or "@sha256:" in reference:
         raise argparse.ArgumentTypeError("is REFERENCE=PATH, the reference without a digest")
+    if "://" in path and "://" not in reference:
+        raise argparse.ArgumentTypeError("is REFERENCE=PATH in this order: what manifests name comes first")
     return reference, path_of(path)

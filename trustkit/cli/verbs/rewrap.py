@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trustkit.cli.answer import Answer, counted
+from trustkit.cli.keys import demand_there
 from trustkit.cli.parser import Parser
 from trustkit.cli.recipients import id_of, keys_from, opener_flags, opener_of, recipients_from, word_of
 from trustkit.cli.terminal import Terminal
@@ -62,6 +63,7 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> Answer:
     added, removed = arguments.add or (), arguments.remove or ()
     if not added and not removed:
         raise UsageError("no-changes", "name recipients to --add or to --remove")
+    demand_there(arguments.folder, folder=True)
     policy = policy_from_flags(arguments.policy, arguments.key, arguments.publisher_key)
     from trustkit import workflows
 

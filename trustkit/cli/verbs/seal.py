@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from trustkit.cli.answer import Answer, counted, size
-from trustkit.cli.keys import given, signer_from
+from trustkit.cli.keys import demand_there, given, signer_from
+from trustkit.cli.kinds import not_sealed
 from trustkit.cli.parser import Parser, text_of, whole
 from trustkit.cli.recipients import files_of, recipients_from, word_of
 from trustkit.cli.terminal import Terminal
@@ -67,6 +68,7 @@ def configure(parser: Parser) -> None:
 
 def run(arguments: argparse.Namespace, terminal: Terminal) -> Answer:
     """Verify, seal, and say what was written."""
+    demand_there(arguments.path)
     policy = policy_from_flags(arguments.policy, arguments.author_key, flag="--author-key")
     from trustkit import workflows
 
@@ -74,7 +76,10 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> Answer:
     signer = _publisher(arguments, terminal)
     if arguments.policy is not None:
         _refuse_stranger(policy, signer)
-    with terminal.progress("sealing", arguments.path) as progress:
+    with (
+        not_sealed(arguments.path, "seal what it opens to, or change who opens it with `trustkit rewrap`"),
+        terminal.progress("sealing", arguments.path) as progress,
+    ):
         sealed = workflows.seal(
             arguments.path,
             signer,

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from trustkit.cli.answer import Answer, counted, size
 from trustkit.cli.clusters import artifact_of, cluster_of, demand_cluster, take_cluster
-from trustkit.cli.keys import certified_by, given, refuse_unless, signer_from
+from trustkit.cli.keys import certified_by, demand_there, given, refuse_unless, signer_from
+from trustkit.cli.kinds import demand_unsealed
 from trustkit.cli.parser import Parser, text_of, whole
 from trustkit.cli.terminal import Terminal
 
@@ -106,11 +107,16 @@ def _take_hashing(parser: Parser) -> None:
 
 def run(arguments: argparse.Namespace, terminal: Terminal) -> Answer:
     """Sign, and say what was written."""
+    from trustkit.artifact.inputs import of_file
+
     refuse_unless(
         arguments.shard_size is None or arguments.method == "shards", "--shard-size needs --method shards"
     )
     refuse_unless(arguments.chain is None or arguments.certificate, "--chain needs --certificate")
     demand_cluster(arguments.path, arguments.cluster, arguments.bundle)
+    demand_there(arguments.path)
+    if isinstance(arguments.path, Path):
+        demand_unsealed(arguments.path)
     if arguments.add:
         return _added(arguments, terminal)
     in_store = isinstance(arguments.path, str)
@@ -118,6 +124,7 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> Answer:
         _refuse_flags(arguments, _OF_FOLDERS, "in a store there is no such thing as a link or a stamp")
     signer, identity = _signer(arguments, terminal)
     with (
+        of_file(Path(arguments.path), codes=("empty-model",)),
         cluster_of(arguments.cluster, debug=terminal.debug) as executor,
         terminal.progress("signing", *(() if in_store else (arguments.path,))) as progress,
     ):

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 from trustkit import strictjson
 from trustkit.cli.answer import Answer, Row, counted, size, some
 from trustkit.cli.clusters import artifact_of, cluster_of, demand_cluster, take_cluster
+from trustkit.cli.kinds import not_sealed
 from trustkit.cli.parser import Parser, text_of
 from trustkit.cli.terminal import Terminal
 from trustkit.cli.trust import anybody_warnings, policy_from_flags
-from trustkit.errors import VerificationError
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -118,22 +118,8 @@ def _verified(
         return verify_objects(arguments.path, policy, executor=executor, **asked)
     from trustkit import workflows
 
-    try:
+    with not_sealed(arguments.path, "use `trustkit open`"):
         return workflows.verify(arguments.path, policy, workers=executor, **asked)
-    except VerificationError as error:
-        if not _is_sealed(arguments.path):
-            raise
-        raise VerificationError(
-            error.code, f"{error.message}; this is a sealed folder; use `trustkit open`", **error.evidence
-        ) from None
-
-
-def _is_sealed(path: Path) -> bool:
-    """Say whether a folder looks like what ``trustkit seal`` makes; for advice, never for trust."""
-    from trustkit.artifact.inputs import is_file, is_folder
-    from trustkit.sealing.documents import DESCRIPTOR
-
-    return is_file(path / DESCRIPTOR) and is_folder(path / "blobs")
 
 
 def _answer(path: Path | str, bundle: Path, verified: Verified, warnings: list[str]) -> Answer:
