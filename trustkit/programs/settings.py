@@ -157,5 +157,5 @@ def _yaml(raw: bytes) -> strictjson.Value:
     try:
         text = raw.decode("utf-8")
         return cast("strictjson.Value", yaml.load(text, Loader=StrictLoader))  # noqa: S506 - a SafeLoader, stricter
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise FormatError("bad-config", f"not valid YAML{fault_in(raw, error)}") from None

@@ -37,7 +37,7 @@ def parse_yaml(untrusted: bytes, *, what: str = "policy") -> strictjson.Value:
     try:
         value = yaml.load(untrusted.decode("utf-8"), Loader=StrictLoader)  # noqa: S506 - a SafeLoader, stricter
         strictjson.to_bytes(value)  # lone surrogates, which YAML's escapes can spell, are no text
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise FormatError(
             "bad-policy", f"not a document that is read here{fault_in(untrusted, error)}"
         ) from None
@@ -67,7 +67,7 @@ def fault_in(untrusted: bytes, error: Exception) -> Fault:
 
     Args:
         untrusted: The document.
-        error: What reading it raised: a YAMLError, ValueError or RecursionError.
+        error: What reading it raised: a YAMLError or ValueError.
     """
     if isinstance(error, UnicodeDecodeError):
         return _fault_at(untrusted[: error.start], "it is not UTF-8")
@@ -76,8 +76,6 @@ def fault_in(untrusted: bytes, error: Exception) -> Fault:
         found = yaml.reader.Reader.NON_PRINTABLE.search(text)
         why = "it has a character that YAML does not allow"
         return _fault_at(text[: found.start()].encode(), why) if found else Fault(0, 0, why)
-    if isinstance(error, RecursionError):
-        return Fault(0, 0, "it nests too deep")
     if isinstance(error, UnicodeEncodeError):
         return Fault(0, 0, "a lone surrogate is no text")
     if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
@@ -136,12 +134,22 @@ class StrictLoader(yaml.SafeLoader):
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - yaml's own attribute
 
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self._depth = 0
+
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        """Refuse aliases, anchors and tags, then compose as usual."""
+        """Refuse aliases, anchors, tags and what nests too deep, then compose as usual."""
         event = self.peek_event()  # type: ignore[no-untyped-call] # the stubs leave it out
         if getattr(event, "anchor", None) is not None or getattr(event, "tag", None) is not None:
             raise _StrictError(problem="anchors, aliases and tags are refused", problem_mark=event.start_mark)
-        return super().compose_node(parent, index)
+        within = isinstance(event, yaml.CollectionStartEvent)
+        if within and self._depth >= strictjson.MAX_DEPTH:
+            raise _StrictError(problem="it nests too deep", problem_mark=event.start_mark)
+        self._depth += 1
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:  # noqa: FBT001,FBT002 - yaml's signature
         """Refuse duplicate and non-text keys, then construct as usual."""

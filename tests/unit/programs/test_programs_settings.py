@@ -47,7 +47,7 @@ def test_yaml_and_json_are_read():
             "not valid YAML in line 2, column 9: found unknown escape character (not shown)",
         ),
         (b"\xff\xfe\xff", "not valid YAML in line 1, column 1: it is not UTF-8"),
-        (b"[" * 5_000, "not valid YAML: it nests too deep"),
+        (b"[" * 5_000, "not valid YAML in line 1, column 65: it nests too deep"),
         (b"#" * (MAX_BYTES + 1), f"the configuration is larger than {MAX_BYTES} bytes"),
         (b"- a", "config must be an object"),
         (b"many: 3", "config lacks 'name'"),

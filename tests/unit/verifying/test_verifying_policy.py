@@ -477,7 +477,9 @@ def test_a_fault_is_placed_by_its_line(policy_text, refuses):
         ),
         (b"a: 1\nb: \xc3\xbc\xff", " in line 2, column 5: it is not UTF-8"),
         (b"a: 1\nb: \xc3\xbc\x07", " in line 2, column 5: it has a character that YAML does not allow"),
-        (b"[" * 10_000, ": it nests too deep"),
+        (b"[" * 10_000, " in line 1, column 65: it nests too deep"),
+        (b"- " * 9_000, " in line 1, column 129: it nests too deep"),
+        (b"[" * 65 + b"]" * 65, " in line 1, column 65: it nests too deep"),
         (b"a: 1e999", ": a number in it is too large or too long"),
         (b"a: " + b"9" * 5000, ": a number in it is too large or too long"),
         (b'a: "\\ud800"', ": a lone surrogate is no text"),
@@ -487,6 +489,13 @@ def test_a_fault_of_syntax_is_placed_and_explained(raw, fault):
     with pytest.raises(FormatError) as caught:
         parse_yaml(raw)
     assert caught.value.message.startswith(f"not a document that is read here{fault}")
+
+
+def test_what_nests_as_deep_as_json_may_is_read():
+    value = parse_yaml(b"[" * 64 + b"]" * 64 + b"\n")
+    for _ in range(63):
+        [value] = value
+    assert value == []
 
 
 @pytest.mark.parametrize(
