@@ -235,10 +235,10 @@ def with_store(values):
 @pytest.fixture(scope="session")
 def registration(helm, values):
     """Make the chart's own registrations, but for a program on loopback in place of its Service."""
-    rendered = [found for found in helm.render(values) if found["kind"].endswith("WebhookConfiguration")]
 
-    def made(name, address, ca, *, namespaces=None):
-        found = copy.deepcopy(rendered)
+    def made(name, address, ca, *, namespaces=None, watched=()):
+        chosen = values | {"webhook": values["webhook"] | {"watched": list(watched)}}
+        found = [one for one in helm.render(chosen) if one["kind"].endswith("WebhookConfiguration")]
         for one in found:
             one["metadata"] = {"name": name}
             [entry] = one["webhooks"]
