@@ -77,12 +77,21 @@ def read_commands(
         for word in words:
             if len(word.text.split(None, 1)) > 1 and not word.text.lstrip().startswith(("{", "[")):
                 _read_script(word, line)
+        read_started(notes)
         return
     injected = words[script].missing
     if notes.strict and injected[2:-1] in variables.indirect:
         notes.unresolved(words[script].path, "", f"the script depends on {injected[:64]}")
     _read_script(words[script], Line(words, notes, variables, is_script=True))
     read_line(Line(words[script + 1 :], notes, variables))  # what the script gets as its arguments
+    read_started(notes)
+
+
+def read_started(notes: Notes) -> None:
+    """Note every model that programs name which code starts, and programs that code in those starts."""
+    for line in notes.started:
+        if isinstance(line, Line):
+            _read_script(line.words[0], line)
 
 
 def _started(container: Object, table: Table) -> tuple[str, ...]:

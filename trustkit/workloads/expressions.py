@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from string import ascii_letters
 from typing import NamedTuple
 
@@ -39,6 +39,10 @@ _BEFORE = frozenset("([*")
 """What may stand before the text that an expression starts with."""
 
 
+_CALL = re.compile(r"([A-Za-z_][A-Za-z0-9_]{0,63}(?:\s?\.\s?[A-Za-z_][A-Za-z0-9_]{0,63}){0,8})\s?\(")
+_BLANKS = re.compile(r"\s")
+_MOVES = frozenset((".to", ".cuda", ".cpu", ".eval", ".half", ".float", ".bfloat16"))
+"""Methods of a model that leave it what it is."""
 _DEEPEST = 8
 """Brackets around an expression that are taken off (levels)."""
 _OPEN, _CLOSE = frozenset("([{"), frozenset(")]}")
@@ -49,12 +53,20 @@ Piece = tuple[str, str]
 """A token: what it is (``text``, ``blank``, ``word``, ``mark``, ``marks``), and its source."""
 
 
+class Token(NamedTuple):
+    """A piece of code: ``text``, ``word``, ``mark`` or ``marks``; its source, and where it starts."""
+
+    kind: str
+    source: str
+    start: int
+
+
 class Texts(NamedTuple):
     """What stands in an expression.
 
     Attributes:
         texts: Its texts, those that are joined as one; each with whether the expression starts with it.
-        names: Names in it, but for those that are called, and keywords.
+        names: Names in it, each once, but for those that are called, and keywords.
         exact: Whether the expression is nothing but its one text.
     """
 
@@ -129,7 +141,62 @@ def texts_in(untrusted: str) -> Texts:
             called = not dot and index + 1 < len(pieces) and pieces[index + 1][1] in {"(", "="}
             names += [] if called or not name.isidentifier() or keyword.iskeyword(name) else [name]
         starts = starts and source in _BEFORE
-    return Texts(tuple(pair for pair in texts if _may_say(pair[0])), tuple(names), exact=False)
+    return Texts(tuple(pair for pair in texts if _may_say(pair[0])), tuple(dict.fromkeys(names)), exact=False)
+
+
+def tokens_of(untrusted: str, find: Callable[[re.Pattern[str], str], Iterator[re.Match[str]]]) -> list[Token]:
+    """Return the tokens of a text of code, without blanks and notes, and without ends of lines in brackets.
+
+    Args:
+        untrusted: The code.
+        find: Finds a pattern in it.
+    """
+    tokens: list[Token] = []
+    open_ones = 0
+    for match in find(_TOKEN, untrusted):
+        kind, source = match.lastgroup or "", match[0]
+        if kind == "mark":
+            open_ones = max(0, open_ones + (source in _OPEN) - (source in _CLOSE))
+        if kind != "blank" and not (source == "\n" and open_ones):
+            tokens.append(Token(kind, source, match.start()))
+    return tokens
+
+
+def told_in(untrusted: str, unknown: str) -> list[str]:
+    """Return the texts of an expression as they are written, with a text for each name in it.
+
+    Args:
+        untrusted: The expression, such as ``'serve ' + name``.
+        unknown: What stands for a name.
+    """
+    told: list[str] = []
+    for kind, source in _pieces(untrusted[:LONGEST]):
+        if kind == "text":
+            told.append(_text(source)[0])
+        elif (
+            kind == "word" and source[0] != "." and not keyword.iskeyword(source) and source != "shlex.split"
+        ):
+            told.append(unknown)
+    return told
+
+
+def called_in(untrusted: str) -> tuple[str, int]:
+    """Return what an expression calls that is nothing but one call, and where its arguments start.
+
+    What only moves the result somewhere else may follow: ``.to('cuda')``. An empty name: it is no such one.
+    """
+    match = _CALL.match(untrusted)
+    if match is None:
+        return "", 0
+    pieces = [piece for piece in _pieces(untrusted[match.end() - 1 : LONGEST]) if piece[0] != "blank"]
+    while (end := _closes(pieces)) >= 0:
+        pieces = pieces[end + 1 :]
+        if not pieces:
+            return _BLANKS.sub("", match[1]), match.end()
+        if pieces[0][1] not in _MOVES:
+            break
+        pieces = pieces[1:]
+    return "", 0
 
 
 def _put(text: str, before: list[Piece], texts: list[tuple[str, bool]], *, starts: bool) -> None:
@@ -152,8 +219,10 @@ def _bare(pieces: list[Piece]) -> list[Piece]:
 
 
 def _closes(pieces: list[Piece]) -> int:
-    """Where the bracket ends that stands first."""
+    """Where the bracket ends that stands first; negative if none does."""
     open_ones = 0
+    if not pieces or pieces[0][1] not in _OPEN:
+        return -1
     for index, (kind, source) in enumerate(pieces):
         if kind == "mark":
             open_ones += (source in _OPEN) - (source in _CLOSE)

@@ -20,7 +20,7 @@ MAX_BYTES = 256 * 1024
 _EXEMPTING = frozenset(
     (
         *("bystanders", "tools", "remotes", "image_helpers", "no_devices"),
-        *("user_annotations", "ignored_annotations", "code_keywords"),
+        *("user_annotations", "ignored_annotations", "code_keywords", "code_files"),
         *("flags.names", "flags.likely", "flags.loose", "flags.quiet", "flags.switches"),
         *("flags.valued", "flags.formats", "flags.json_names", "harmless_resources"),
         *("environment.names", "members.quiet"),

@@ -20,8 +20,8 @@ from collections.abc import Callable, Mapping
 
 from trustkit.strictjson import Object, Value
 from trustkit.workloads.around import FAR, Around
-from trustkit.workloads.artifacts import read_artifacts
 from trustkit.workloads.bases import merged
+from trustkit.workloads.commands import read_started
 from trustkit.workloads.documents import read_documents, read_lines, read_scripts
 from trustkit.workloads.groups import demand, groups_of, read_group
 from trustkit.workloads.kinds import UNKNOWN, Kind, reached
@@ -84,7 +84,7 @@ def references(
         read_members(untrusted, scan.members, kind, notes)  # step 4
         read_lines(scan.members, notes)
     read_places(untrusted, kind, notes)
-    read_artifacts(untrusted, kind, notes)
+    read_started(notes)
     said = any(model.confidence != "possible" for model in notes.models[before:])
     read_texts(scan.texts, notes, quiet=kind.quiet)  # step 5
     if not kind.template and not (said and not kind.plain):  # step 6

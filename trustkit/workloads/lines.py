@@ -23,6 +23,10 @@ _LONGEST = 64
 """Longest flag that is remembered (characters); no server has a longer one."""
 _REMEMBERED = 4096
 """Flags that are remembered."""
+_PROGRAM = re.compile(r"(?:/(?:[^/]+/)*s?bin/)?[^/]+")
+"""A program as it is started: by its name, or from a folder of programs."""
+_PYTHON = re.compile(r"python[0-9.]*")
+_RUN_BY_PYTHON = (["-m"], ["-c"], ["-u"])
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\+?=")
 
 
@@ -54,12 +58,24 @@ def _read_positional(line: Line, taken: set[int]) -> None:
 
 
 def _own_program(line: Line) -> int:
-    """Position of the program that the words start themselves, where the image would start one as well."""
+    """Position of the program that the words start themselves, where the image would start one as well.
+
+    A model may be called like a program: so it must be one by its place, and its own words must follow.
+    """
     brought = next((index for index, word in enumerate(line.words) if word.path), 0)
-    own = Line(line.words[brought:], line.notes, line.variables) if brought else line
+    if not brought:
+        return 0
+    own = Line(line.words[brought:], line.notes, line.variables)
     name = own.started()
-    known = brought and name in line.notes.table.commands_by_program
-    return brought + own.programs.index(name) if known else 0
+    rows = line.notes.table.commands_by_program.get(name, ())
+    at = brought + own.programs.index(name) if rows else 0
+    if not at or _PROGRAM.fullmatch(line.words[at].text) is None:
+        return 0
+    matching = [command for command in rows if _start(line, command.words, at) is not None]
+    if matching and name not in line.programs[:brought] and all(len(row.words) == 1 for row in matching):
+        why = f"{name!r} is a program, or else the model of the one that the image starts"
+        line.notes.unresolved(line.words[at].path, name, f"{why}; give the command")
+    return at if matching else 0
 
 
 def _longest_first(command: Command) -> int:
@@ -111,9 +127,15 @@ def _positional(line: Line, start: int, command: Command, taken: set[int]) -> li
     if start > 0 and not line.words[start - 1].path and _is_bare(first, line.notes.table):
         if first.text in command.words:
             return _repeated(first, sure, command, line)
-        if len(sure) > command.positional or first.text.startswith("python"):
+        if len(sure) > command.positional or _starts_python(first, line):
             return []  # the image's own program takes one word: these are another program and its words
     return [*_perhaps(perhaps, command, line), first]
+
+
+def _starts_python(word: Word, line: Line) -> bool:
+    """Say whether a word is Python's, and no model of that name: what it runs follows."""
+    after = line.words[line.words.index(word) + 1 :][:1]
+    return _PYTHON.fullmatch(word.text) is not None and [word.text for word in after] in _RUN_BY_PYTHON
 
 
 def _words(line: Line, start: int, command: Command, taken: set[int]) -> Iterator[tuple[Word, bool | None]]:

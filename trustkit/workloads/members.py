@@ -11,6 +11,7 @@ import re
 
 from trustkit.strictjson import Object
 from trustkit.workloads import embedded
+from trustkit.workloads.artifacts import read_artifacts
 from trustkit.workloads.grammar import Named, cleaned, ends_like_weights, is_pinned, is_service, named
 from trustkit.workloads.kinds import Kind, selected
 from trustkit.workloads.notes import Notes
@@ -115,6 +116,7 @@ def read_places(untrusted: Object, kind: Kind, notes: Notes) -> None:
         notes.unresolved(spelled(place), text, "an object that holds options of a server, and not seen here")
     for place, text in selected(untrusted, kind.bases):
         notes.unresolved(spelled(place), text, "an object that is merged into this one, and not seen here")
+    read_artifacts(untrusted, kind, notes)
 
 
 def _name(member: Member) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 
 from trustkit.errors import LimitError
 from trustkit.workloads.grammar import Named, lies_below
+from trustkit.workloads.once import Once
 from trustkit.workloads.pairs import Lists
 from trustkit.workloads.table import Table
 from trustkit.workloads.values import (
@@ -30,6 +31,10 @@ _WINDOW = 16 * 1024
 _LONGEST_START = 256
 """More than any prefix of the table (characters)."""
 _BETWEEN = re.compile(r"[,;|]")
+
+
+_MOST_STARTED = 256
+"""Programs that code of one object starts, and that are read."""
 
 
 class Notes:
@@ -58,6 +63,8 @@ class Notes:
         """Whether the image of the container that is read says of itself that it downloads."""
         self.serves = False
         """Whether the container that is read starts a model server."""
+        self.started: Once[object] = Once(_MOST_STARTED)
+        """Command lines (`Line`) that code starts, and that are to be read."""
         self._words = 0
         self._found: dict[tuple[str, str], ModelReference] = {}
         self._unresolved: dict[tuple[str, str], Unresolved] = {}

@@ -80,7 +80,7 @@ def beside_ours(code):
     ],
 )
 def test_a_model_is_found_under_any_keyword_and_place(call):
-    assert beside_ours(f"import a\n{call}\n") == (["org/a"], [])
+    assert beside_ours(f"import transformers\n{call}\n") == (["org/a"], [])
 
 
 @pytest.mark.parametrize(
