@@ -79,6 +79,10 @@ def _unusable(member: str, path: Path, why: str) -> UsageError:
     )
 
 
+AGAIN_SECONDS = 30.0
+"""How long a set of files that was refused is not looked at again, if none of them changes."""
+
+
 class RenewedContext:
     """The TLS context of today, for each new connection. Safe to use from several threads.
 
@@ -99,19 +103,29 @@ class RenewedContext:
         self._now = now
         self._lock = threading.Lock()
         self._stamp = _stamp(config)
+        self._refused: Stamp | None = None
+        self._again = 0.0
         self._context = tls_context(config, now=now())
 
     def current(self) -> ssl.SSLContext:
         """Return the newest context that could be built."""
         with self._lock:
             stamp = _stamp(self._config)
-            if stamp != self._stamp:
-                self._stamp = stamp
-                try:
-                    self._context = tls_context(self._config, now=self._now())
-                except UsageError as error:
-                    self._alarm(error)
+            if stamp != self._stamp and (stamp != self._refused or self._now() >= self._again):
+                self._renew(stamp)
             return self._context
+
+    def _renew(self, stamp: Stamp) -> None:
+        """Take a new set of files; what is no good now, such as a certificate of tomorrow, may be later."""
+        now = self._now()
+        try:
+            self._context = tls_context(self._config, now=now)
+        except UsageError as error:
+            if stamp != self._refused:
+                self._alarm(error)
+            self._refused, self._again = stamp, now + AGAIN_SECONDS
+        else:
+            self._stamp, self._refused = stamp, None
 
 
 def _stamp(config: TLSConfig) -> Stamp:

@@ -41,6 +41,22 @@ def read_input(path: Path, *, max_bytes: int, what: str) -> bytes:
         LimitError: ``too-large``.
         UnavailableError: ``unreadable``.
     """
+    raw = read_beginning(path, most=max_bytes + 1, what=what)
+    if len(raw) > max_bytes:
+        raise LimitError(
+            "too-large", f"the {what} {str(path)!r} is larger than {max_bytes} bytes", limit=max_bytes
+        )
+    return raw
+
+
+def read_beginning(path: Path, *, most: int, what: str = "file") -> bytes:
+    """Read how an input file begins; arguments and errors as for `read_input`, but for a cap.
+
+    Args:
+        path: Where it lies.
+        most: How much is read (bytes).
+        what: Its name in messages.
+    """
     try:
         descriptor = os.open(path, _INPUT)
     except ValueError:  # a NUL, or text that no file system has
@@ -53,13 +69,11 @@ def read_input(path: Path, *, max_bytes: int, what: str) -> bytes:
         raise _special(path, what, folder=stat.S_ISDIR(mode))
     with os.fdopen(descriptor, "rb") as file:
         try:
-            raw = file.read(max_bytes + 1)
+            raw: bytes | None = file.read(most)
         except OSError as error:
             raise _unreadable(path, what, error) from None
-    if len(raw) > max_bytes:
-        raise LimitError(
-            "too-large", f"the {what} {str(path)!r} is larger than {max_bytes} bytes", limit=max_bytes
-        )
+    if raw is None:  # what the kernel has it makes while it is read, and there is none yet
+        raise _special(path, what, folder=False)
     return raw
 
 

@@ -66,10 +66,8 @@ TAKES_THERE = {
 
 # Blanks alone, and no ends of lines: what is hostile must not make this slow.
 _MEMBER = rb"(?m)(?:^|[{,])[ \t]*\"?%s\"?[ \t]*:[ \t]*[\"']?%s\b"
+# A document may hold keys of its own, so documents come first, and in them keys are mostly indented.
 _IN_TEXT = (
-    (PRIVATE, rb"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----"),
-    (PUBLIC, rb"-----BEGIN PUBLIC KEY-----"),
-    (CERTIFICATE, rb"-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----"),
     (POLICY, _MEMBER % (rb"kind", rb"VerificationPolicy")),
     (TABLE, _MEMBER % (rb"version", rb"trustkit\.dev/workloads/v1")),
     (LOCK, rb"\"version\"\s*:\s*\"trustkit\.dev/lock/v1\""),
@@ -77,6 +75,9 @@ _IN_TEXT = (
     (RECIPIENTS, rb"\"version\"\s*:\s*\"trustkit\.dev/recipients/v1\""),
     (BUNDLE, rb"\"mediaType\"\s*:\s*\"application/vnd\.dev\.sigstore\.bundle"),
     (OBJECTS, _MEMBER % (rb"apiVersion", rb"[a-z0-9./-]+")),
+    (PRIVATE, rb"(?m)^-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----"),
+    (PUBLIC, rb"(?m)^-----BEGIN PUBLIC KEY-----"),
+    (CERTIFICATE, rb"(?m)^-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----"),
     (SHARED, rb"^\s*\{[^{}]*\"kty\"\s*:"),
     (_CONFIG, rb"^\s*\{(?s:.*)\"(?:model_type|architectures|_name_or_path)\"\s*:"),
 )
@@ -97,8 +98,13 @@ def kind_of(untrusted: bytes) -> str | None:
         return _ZIP
     if untrusted[8:9] == b"{" and 0 < int.from_bytes(untrusted[:8], "little") < 1 << 32:
         return _SAFETENSORS
-    found = next((kind for kind, look in _IN_TEXT if re.search(look, untrusted)), None)
+    found = next(_kinds_in(untrusted), None)
     return DESCRIPTOR if found == BUNDLE and _is_descriptor(untrusted) else found
+
+
+def _kinds_in(untrusted: bytes) -> Iterator[str]:
+    """Yield all kinds that a text has the marks of."""
+    return (kind for kind, look in _IN_TEXT if re.search(look, untrusted))
 
 
 def _is_descriptor(untrusted: bytes) -> bool:
@@ -157,8 +163,10 @@ def otherwise(error: TrustkitError, verb: str, arguments: Mapping[str, object]) 
     for flag, path in _files(takes, arguments):
         if str(path) not in error.message and error.code not in _OF_CONTENT:
             continue
-        found = kind_of(_beginning(path))
-        if found is None or found == takes[flag]:
+        beginning = _beginning(path)
+        found = kind_of(beginning)
+        marks = {found, *_kinds_in(beginning)} - ({BUNDLE} if found == DESCRIPTOR else set())
+        if found is None or takes[flag] in marks:
             continue
         others = [
             other
@@ -192,11 +200,9 @@ def _files(takes: Mapping[str, str], arguments: Mapping[str, object]) -> Iterato
 
 def _beginning(path: Path) -> bytes:
     """Return how a regular file begins; nothing where that cannot be told."""
-    from trustkit.artifact.inputs import is_file
+    from trustkit.artifact.inputs import read_beginning
     from trustkit.errors import TrustkitError
 
-    with suppress(OSError, TrustkitError):  # advice must not fail
-        if is_file(path):
-            with path.open("rb") as file:
-                return file.read(LOOK)
+    with suppress(TrustkitError):  # advice must not fail
+        return read_beginning(path, most=LOOK)
     return b""

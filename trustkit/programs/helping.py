@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Collection, Iterable, Sequence
+from difflib import SequenceMatcher
 from itertools import takewhile
 from typing import Any, NoReturn
 
@@ -16,6 +17,8 @@ from trustkit.errors import UsageError, nearest
 _SHOWN = 64
 """Most of a refused value that a message shows (characters)."""
 _SHOWN_OF_FLAG = 4
+_ALIKE = 0.8
+_WHOSE = frozenset(("author", "publisher", "opener"))
 """How much is shown of a flag that is like none (characters)."""
 HELP = "show this text"
 """What help says of itself."""
@@ -166,7 +169,7 @@ def shown_flag(untrusted: str, known: Collection[str], *, near: str | None = Non
     Args:
         untrusted: The word, without what stands behind an equals sign.
         known: The flags that there are.
-        near: The one that was meant, if that could be said; then a misspelt one is shown whole.
+        near: The one that was meant, if that could be said; then one with a slip in it is shown whole.
     """
     word = untrusted.lstrip("-")
     dashes = untrusted[: len(untrusted) - len(word)]
@@ -178,13 +181,20 @@ def shown_flag(untrusted: str, known: Collection[str], *, near: str | None = Non
     glued = _glued(word, {piece for pieces in parts for piece in pieces})
     if not glued and any(begun.startswith(pieces[0]) for pieces in parts):
         glued = begun
-    if not glued and near is not None:
+    if not glued and near is not None and _is_misspelt(word, near.lstrip("-")):
         return untrusted
     if not glued:
         glued = word[:1] if dashes == "-" else word[:_SHOWN_OF_FLAG]
         begun = begun if dashes == "--" else ""
     kept = max(begun, glued, key=len)
     return f"{dashes}{kept}{'' if kept == word else '...'}"
+
+
+def _is_misspelt(word: str, meant: str) -> bool:
+    """Say whether a word is another with a slip in it, and has no room for a secret besides."""
+    if word.removesuffix(f"-{meant}") in _WHOSE:
+        return True  # a flag of another verb
+    return len(word) <= len(meant) + 1 and SequenceMatcher(None, word, meant).ratio() >= _ALIKE
 
 
 def _common(word: str, name: str) -> str:

@@ -39,6 +39,7 @@ ATTEMPTS = 3
 """How often is asked in all, with growing pauses, where no answer came and nobody says otherwise."""
 
 _TALKATIVE = frozenset(("botocore", "urllib3"))
+_DEEPEST_CAUSE = 8
 _UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
 _KINDS_OF_HOST = ("use_fips_endpoint", "use_dualstack_endpoint")
 _NO_ANSWER = (FormatError, LimitError, ValueError, TypeError, AttributeError, OverflowError, RuntimeError)
@@ -225,7 +226,9 @@ def demand_library() -> None:
 def _cause(error: Exception) -> str:
     """Return the constant of OpenSSL where TLS failed, or else the error's name: both are public words."""
     cause: object = error
-    while isinstance(cause, Exception):
+    for _ in range(_DEEPEST_CAUSE):
+        if not isinstance(cause, Exception):
+            break
         reason = getattr(cause, "reason", None) if getattr(cause, "library", "") == "SSL" else None
         if reason:
             return str(reason)

@@ -3,11 +3,13 @@
 The law of this file: what was refused is never asked for twice, and what is not
 there is not waited for. The pauses are ours; nothing that a peer sends makes
 them longer (facts: threats, G10 and G11). Whoever waits says so: at once, then
-at growing distance, and when it is over.
+at growing distance however often it comes and goes, and when all have what they
+waited for.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -37,29 +39,36 @@ class Waiting:
         self._monotonic = monotonic
         self._note = note
         self._lock = threading.Lock()
-        self._since: float | None = None
-        self._next = 0.0
-        self._code = ""
+        self._waiting = 0
+        self._since = 0.0
+        self._next = -math.inf
+        self._said: str | None = None
+
+    def begin(self) -> None:
+        """Hear that somebody begins to wait."""
+        with self._lock:
+            if self._waiting == 0:
+                self._since = self._monotonic()
+            self._waiting += 1
 
     def failed(self, error: UnavailableError, left_seconds: float) -> None:
         """Hear of an attempt that failed, and of how long more will be made."""
         with self._lock:
             now = self._monotonic()
-            if self._since is None:
-                self._since, self._next = now, now + SAID_AGAIN_SECONDS
-            elif now >= self._next:
-                self._next = now + (now - self._since)
-            else:
+            if now < self._next:
                 return
-            self._code = error.code
+            self._next = now + max(SAID_AGAIN_SECONDS, now - self._since)
+            self._said = error.code
             self._note(f"waiting: {error.message}; asked again, for {left_seconds:.0f} s at most", error.code)
 
-    def over(self) -> None:
-        """Hear that an attempt after a failed one had its answer; of several, the first is said."""
+    def end(self, *, answered: bool) -> None:
+        """Hear that somebody waits no more, and whether there was an answer; the last one's is said."""
         with self._lock:
-            if self._since is not None:
-                took, self._since = self._monotonic() - self._since, None
-                self._note(f"going on after {took:.0f} s", self._code)
+            self._waiting -= 1
+            if self._waiting == 0 and self._said is not None:
+                if answered:
+                    self._note(f"going on after {self._monotonic() - self._since:.0f} s", self._said)
+                self._said = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,20 +96,25 @@ class Patience:
             TrustkitError: The attempt's own: any but `UnavailableError` at once, that one when time is up.
         """
         give_up_at = self.monotonic() + self.budget_seconds
-        pause, waited = FIRST_SECONDS, False
-        while True:
-            try:
-                found = attempt()
-            except UnavailableError as error:
-                wait = pause * (0.5 + self.chance() / 2)
-                now = self.monotonic()
-                if error.code == ABSENT or now + wait >= give_up_at:
-                    raise
-                self.waiting.failed(error, give_up_at - now)
-            else:
-                if waited:
-                    self.waiting.over()
-                return found
-            waited = True
-            self.sleep(wait)
-            pause = min(2 * pause, MOST_SECONDS)
+        pause, waited, answered = FIRST_SECONDS, False, False
+        try:
+            while True:
+                try:
+                    found = attempt()
+                except UnavailableError as error:
+                    wait = pause * (0.5 + self.chance() / 2)
+                    now = self.monotonic()
+                    if error.code == ABSENT or now + wait >= give_up_at:
+                        raise
+                    if not waited:
+                        self.waiting.begin()
+                        waited = True
+                    self.waiting.failed(error, give_up_at - now)
+                else:
+                    answered = True
+                    return found
+                self.sleep(wait)
+                pause = min(2 * pause, MOST_SECONDS)
+        finally:
+            if waited:
+                self.waiting.end(answered=answered)

@@ -15,6 +15,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from trustkit.errors import UsageError
 from trustkit.spiffe.certificates import UNREADABLE, moment, whole
 
+_TRUSTED = b"-----BEGIN TRUSTED CERTIFICATE-----"
+"""What OpenSSL serves and our parser skips."""
 _FOR_SERVERS = frozenset((ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE))
 
 
@@ -30,6 +32,8 @@ def check_server_certificate(pem: bytes, *, now: float) -> None:
 
     Spec: RFC 5280, sections 4.1.2.5 and 4.2.1.12; RFC 9525, section 6.3, which knows no common name.
     """
+    if _TRUSTED in pem:
+        raise _bad("it holds a TRUSTED CERTIFICATE, which clients do not read; write it as a plain one")
     try:
         leaf = whole(x509.load_pem_x509_certificates(pem)[0])
     except UNREADABLE:

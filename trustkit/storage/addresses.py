@@ -89,7 +89,7 @@ def parse_address(untrusted: str) -> Address:
     if found is None:
         raise UsageError(
             "bad-address",
-            f"{untrusted!r} is no address that is read here: s3://BUCKET/FOLDER or gs://BUCKET/FOLDER"
+            f"{_shown(untrusted)!r} is no address that is read here: s3://BUCKET/FOLDER or gs://BUCKET/FOLDER"
             f"{_meant(untrusted)}; what lies elsewhere is brought to this machine first",
         )
     scheme, bucket = found[1], found[2]
@@ -109,7 +109,13 @@ def _meant(untrusted: str) -> str:
     """Say which address may be meant by one of another scheme."""
     asked, _, rest = untrusted.partition("://")
     scheme = _SCHEMES.get(asked.lower(), asked.lower())
-    return f", did you mean {f'{scheme}://{rest}'!r}?" if scheme in _LETTERS and rest else ""
+    plain = rest and rest == _shown(rest) and ":" not in rest.partition("/")[0]
+    return f", did you mean {f'{scheme}://{rest}'!r}?" if scheme in _LETTERS and plain else ""
+
+
+def _shown(untrusted: str) -> str:
+    """Return an address without a user and a password that stand in it."""
+    return re.sub(r"[^/]*@", "...@", untrusted)
 
 
 def _faults(bucket: str, scheme: str) -> Iterator[str]:

@@ -116,7 +116,8 @@ class Candidates:
         count = "1 more signature is" if len(unclaimed) == 1 else f"{len(unclaimed)} more signatures are"
         whose = f" ({_some(others)} signed, in another role)" if others else ""
         roles = f"roles: [{self.role}]"
-        return f"; {count} by nobody whom the policy lists with {roles}{whose}; list that key so, or"
+        advice = "list that key so" if others else "list such a key only if you know whose it is"
+        return f"; {count} by nobody whom the policy lists with {roles}{whose}; {advice}, or"
 
     def _too_few(self, signers: list[str], count: int, threshold: int, more: str) -> VerificationError:
         """Name who signed and who did not, and why the certificate of one who may have was not believed."""

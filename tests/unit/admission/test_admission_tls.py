@@ -199,3 +199,18 @@ def test_no_program_calls_an_expired_certificate_valid(webhook, forger, words):
     assert (done.returncode, done.stdout) == (2, "")
     assert "the certificate expired at 20" in done.stderr
     assert done.stderr.endswith("; have a new one issued [bad-tls]\n")
+
+
+def test_a_renewed_certificate_of_tomorrow_is_taken_once_it_is_valid(webhook, forger):
+    """Clocks differ, and nobody writes the files again."""
+    alarms, now = [], [time.time()]
+    config = served(webhook, forger)
+    renewed = RenewedContext(config, alarms.append, now=lambda: now[0])
+    before = renewed.current()
+    served(webhook, forger, not_before=600)
+    for _ in range(3):
+        now[0] += 100
+        assert renewed.current() is before
+    now[0] += 600
+    assert renewed.current() is not before
+    assert len(alarms) == 1

@@ -1,5 +1,6 @@
 """Named inputs: regular files within a cap, whatever lies at the path."""
 
+import io
 import os
 import socket
 from pathlib import Path
@@ -174,3 +175,22 @@ def test_a_refusal_that_names_the_file_or_is_about_something_else_stays_as_it_is
         ):
             raise error
         assert caught.value is error
+
+
+def test_a_file_that_the_kernel_has_nothing_for_yet_is_special(tmp_path, monkeypatch):
+    """As ``/proc/kmsg`` is: a regular file by its mode, from which nothing can be read without waiting."""
+    path = tmp_path / "file"
+    path.write_bytes(b"x")
+
+    class Empty(io.BytesIO):
+        def read(self, _size=-1):
+            return None
+
+    def opened(descriptor, _mode):
+        os.close(descriptor)
+        return Empty()
+
+    monkeypatch.setattr(os, "fdopen", opened)
+    with pytest.raises(UsageError) as caught:
+        read_input(path, max_bytes=10, what="bundle")
+    assert caught.value.code == "special-file"

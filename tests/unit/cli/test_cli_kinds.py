@@ -1,10 +1,12 @@
 """A file of another kind than its flag takes is named, with the flag that it belongs to."""
 
 import json
+import os
 import struct
 
 import pytest
 
+from trustkit.cli import kinds
 from trustkit.cli.dispatch import parser_of
 from trustkit.cli.kinds import TAKES, TAKES_THERE, kind_of
 from trustkit.cli.verbs import VERBS
@@ -222,3 +224,33 @@ def test_a_sealed_folder_is_not_signed(cli, world, more):
     ran = cli("sign", world.sealed, "--key", world.author, *more)
     assert (ran.status, ran.code) == (2, "sealed-folder")
     assert (world.sealed / "model.sig").read_bytes() == before
+
+
+@pytest.fixture
+def inline(world):
+    """A policy that holds the key of somebody who did not sign, and so what is to be told."""
+    pem = world.public(world.publisher).read_text()
+    lines = "".join(f"        {line}\n" for line in pem.splitlines())
+    text = world.policy.read_text()
+    start = text.index("  authorities:")
+    path = world.policy.with_name("inline.yaml")
+    path.write_text(
+        f"{text[:start]}  authorities:\n  - name: a\n    roles: [author]\n    key:\n      pem: |\n{lines}"
+    )
+    return path
+
+
+def test_a_policy_that_holds_its_keys_is_a_policy(cli, world, model, inline):
+    ran = cli("verify", model, "--policy", inline)
+    assert (ran.status, ran.code) == (1, "wrong-signer")
+    assert "public key, and" not in ran.err
+    assert "a trust policy, and --ca takes a certificate" in cli("verify", model, "--ca", inline).err
+    inline.write_text(inline.read_text().replace("roles:", "rolls:"))
+    assert "rolls" in cli("policy", "check", inline).err
+
+
+def test_a_file_that_is_no_file_any_more_is_not_looked_at(tmp_path):
+    path = tmp_path / "swapped"
+    os.mkfifo(path)
+    assert kinds._beginning(path) == b""
+    assert kinds._beginning(tmp_path / "absent") == b""

@@ -225,7 +225,17 @@ def test_of_an_unknown_flag_as_much_is_shown_as_is_like_one_that_there_is(flag, 
 
 
 def test_a_misspelt_flag_is_shown_whole():
-    assert shown_flag("--passprase", ["--passphrase-file"], near="passphrase-file") == "--passprase"
+    assert shown_flag("--passprase-file", ["--passphrase-file"], near="passphrase-file") == "--passprase-file"
+    assert shown_flag("--author-key", ["--key"], near="--key") == "--author-key"
     assert (
         shown_flag("--passphraseSECRET", ["--passphrase-file"], near="passphrase-file") == "--passphrase..."
     )
+
+
+@pytest.mark.parametrize(
+    "flag", ["--passphrse-file-hunter2", "--pass-phrase-hunter2", "--passphase-filhunter2", "--hunter2-key"]
+)
+def test_a_misspelt_flag_with_a_secret_is_not(flag):
+    known = ["--passphrase-file", "--key"]
+    near = "--key" if flag.endswith("key") else "--passphrase-file"
+    assert "hunter2" not in shown_flag(flag, known, near=near)

@@ -656,3 +656,9 @@ def test_nobody_listens(key):
     nobody = parse_key(f"awskms://127.0.0.1:{port}/{key.arn}")
     error = refused(UnavailableError, "kms-unavailable", lambda: wrap(nobody))
     assert error.evidence["reason"] == "EndpointConnectionError"
+
+
+def test_the_cause_of_a_failure_is_not_looked_for_without_end():
+    error = OSError()
+    error.args = (error,)
+    assert awskms_client._cause(error) == "OSError"

@@ -1,11 +1,13 @@
 """Asking again: what, how long, with which pauses."""
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from trustkit.errors import DeniedError, SealError, TrustkitError, UnavailableError, VerificationError
-from trustkit.sidecar.patience import FIRST_SECONDS, MOST_SECONDS, Patience, Waiting
+from trustkit.sidecar.patience import FIRST_SECONDS, MOST_SECONDS, SAID_AGAIN_SECONDS, Patience, Waiting
 
 
 class Time:
@@ -118,12 +120,15 @@ def test_who_need_not_wait_says_nothing():
     assert time.notes == []
 
 
-def test_a_second_waiting_is_said_as_the_first_was():
+def test_what_comes_and_goes_is_not_said_each_time():
     time = Time()
     patience = time.patience(60)
-    patience.insist(Attempt(1))
-    patience.insist(Attempt(1))
-    assert [line.partition(" ")[0] for _, line, _ in time.notes] == ["waiting:", "going", "waiting:", "going"]
+    for _ in range(200):
+        patience.insist(Attempt(1))
+    said = [at for at, line, _ in time.notes if line.startswith("waiting:")]
+    assert said[0] == 0
+    assert all(later - at >= SAID_AGAIN_SECONDS for at, later in itertools.pairwise(said))
+    assert 2 * len(said) == len(time.notes) < 50
 
 
 def test_several_threads_that_wait_for_one_thing_say_it_once():
@@ -131,10 +136,19 @@ def test_several_threads_that_wait_for_one_thing_say_it_once():
     waiting = time.waiting()
     error = UnavailableError("store-timeout", "the store did not answer")
     for _ in range(8):
+        waiting.begin()
         waiting.failed(error, 20.0)
     for _ in range(8):
-        waiting.over()
+        assert len(time.notes) == 1
+        waiting.end(answered=True)
     assert [line for _, line, _ in time.notes] == [
         "waiting: the store did not answer; asked again, for 20 s at most",
         "going on after 0 s",
     ]
+
+
+def test_who_gives_up_does_not_go_on():
+    time = Time()
+    with pytest.raises(UnavailableError):
+        time.patience(2).insist(Attempt(50))
+    assert [line.partition(" ")[0] for _, line, _ in time.notes] == ["waiting:"]

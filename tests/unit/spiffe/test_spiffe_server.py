@@ -74,3 +74,14 @@ def test_the_first_certificate_is_the_server_s(made, now, issuer):
 def test_what_is_no_certificate_is_refused(now, raw):
     with pytest.raises(UsageError, match="does not parse"):
         check_server_certificate(raw, now=now)
+
+
+def test_what_another_reader_would_serve_is_refused(forger):
+    issuer = forger.Issuer(0.0, uris=())
+    certificate, _ = issuer.leaf(uris=(), dns=("localhost",))
+    pem = forger.pem(certificate)
+    check_server_certificate(pem, now=0.0)
+    trusted = pem.replace(b" CERTIFICATE", b" TRUSTED CERTIFICATE")
+    with pytest.raises(UsageError) as caught:
+        check_server_certificate(trusted + pem, now=0.0)
+    assert caught.value.code == "bad-tls"

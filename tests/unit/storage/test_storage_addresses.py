@@ -159,3 +159,13 @@ def test_what_is_no_file_of_this_machine(text):
     with pytest.raises(UsageError) as caught:
         path_at(text)
     assert caught.value.code == "bad-address"
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["s3a://AKIAKEY:hunter2@bkt/x", "S3://u:hunter2@b/x", "https://u:hunter2@h/x", "s3://u:hunter2@b/x"],
+)
+def test_a_password_in_any_address_is_not_shown(address):
+    with pytest.raises(UsageError) as caught:
+        parse_address(address)
+    assert "hunter2" not in caught.value.message

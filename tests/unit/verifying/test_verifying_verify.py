@@ -287,7 +287,8 @@ def test_signatures_of_those_whom_the_policy_does_not_list_as_authors_are_said(
     start = "1 of 2 needed authors signed this: valid from 'alice', none from 'bob'; "
     end = "; list that key so, or get the missing signatures"
     said = refused(bundled(payload, people["alice"], people["mallory"]), policy, "below-threshold").message
-    assert said == f"{start}1 more signature is by nobody whom the policy lists with roles: [author]{end}"
+    unknown = "; list such a key only if you know whose it is, or get the missing signatures"
+    assert said == f"{start}1 more signature is by nobody whom the policy lists with roles: [author]{unknown}"
     signed = bundled(payload, people["alice"], people["mallory"], people["carol"])
     assert refused(signed, policy, "below-threshold").message == (
         f"{start}2 more signatures are by nobody whom the policy lists with roles: [author] "

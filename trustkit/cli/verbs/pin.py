@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 STORY = """
 Say with --from what a reference means: a signed folder or file, a sealed folder, or a bundle alone.
-Its signatures are verified, and every byte that lies there is held against them: of a sealed folder the
-ciphertext, of a bundle that is named itself nothing. Then its manifest digest is written behind that
-reference in every manifest that names it (trust:// references), and into the lockfile (all of them).
+Its signatures are verified, and every byte that was signed is held against what lies there: of a sealed
+folder the ciphertext, of a bundle that is named itself nothing. Then its manifest digest is written behind
+that reference in every manifest that names it (trust:// references), and into the lockfile (all of them).
 Comments, order and quoting stay as they are; a second run changes nothing. Nothing is guessed, and
 nothing is fetched.
 """
