@@ -60,7 +60,8 @@ def proven_digest(
     """Return the manifest digest that a signed folder or file, a sealed folder, or a bundle proves.
 
     Every byte that was signed is held against what lies there: of a sealed folder its ciphertext, of a bundle
-    that was named itself nothing, as it has no bytes beside it.
+    that was named itself nothing, as it has no bytes beside it. A plain folder has no line; a pin says which
+    bytes, and whoever admits and opens them demands the line.
 
     Args:
         path: What was named.
@@ -71,19 +72,16 @@ def proven_digest(
     Raises:
         UsageError: ``no-such-file``.
         VerificationError: ``unsigned``.
-        VerificationError: ``line-not-in-policy``, or whatever `check_plain` raises.
         VerificationError, FormatError, LimitError: As `trustkit.workflows.verified.verify`, `verify_manifest`
             and `verify_sealed`.
         SealError: ``tampered``, ``truncated`` or ``trailing-bytes``.
     """
     from trustkit.sealing.documents import DESCRIPTOR
-    from trustkit.verifying.sealed import check_plain
     from trustkit.verifying.verify import verify_manifest
     from trustkit.workflows.verified import verify
 
     if is_folder(path) and is_file(path / DESCRIPTOR):
         return _sealed_digest(path, policy, now=now, progress=progress)
-    check_plain(policy)
     bundle = default_bundle(path)
     if status_of(path) is None:
         raise UsageError("no-such-file", f"there is nothing at {str(path)!r} to prove it", path=str(path))

@@ -6,6 +6,7 @@ models, or ends as weights do; where its storage is configured elsewhere it is u
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from trustkit.strictjson import Object, Value
@@ -14,12 +15,22 @@ from trustkit.workloads.kinds import Kind, reached
 from trustkit.workloads.notes import Notes
 from trustkit.workloads.places import Place, spelled
 
-_PUBLIC = (".amazonaws.com", ".aliyuncs.com", ".storage.googleapis.com")
-"""Where the buckets lie that a bare address of their scheme means."""
+_REGION = r"[a-z]{2}(?:-[a-z]{1,16}){1,3}-?[0-9]{0,2}"
+_AWS = rf"s3(?:-accelerate|-fips)?(?:\.dualstack)?(?:[.-]{_REGION})?\.amazonaws\.com(?:\.cn)?"
+_PUBLIC = (
+    ("s3", re.compile(_AWS)),
+    ("oss", re.compile(r"oss-[a-z0-9-]{1,64}\.aliyuncs\.com")),
+    ("gs", re.compile(r"storage\.googleapis\.com")),
+)
+"""The hosts whose buckets a bare address of a scheme means; machines of anybody lie in their domains too."""
+_ENDPOINT = re.compile(r"(?:https?://)?([a-z0-9.-]{1,253})(?::(?:80|443))?/?", re.IGNORECASE)
+_OWN_HOST = "gs"
+"""The scheme of storage that needs no endpoint; of any other without one, a repository says where it lies."""
 _LISTS = frozenset(("artifacts", "artifactPaths"))
 _WRITTEN = "outputs"
-_NO_SCHEME = "none"
-_KEYS = ("key", "blob", "path")
+_NO_SCHEME, _WHOLE = "none", "url"
+"""What the table says of storage that makes no address, and of what holds a whole one."""
+_KEYS = ("key", "blob", "path", "url", "repo")
 
 
 def read_artifacts(untrusted: Object, kind: Kind, notes: Notes) -> None:
@@ -65,24 +76,35 @@ def _speaks(artifact: Object, source: Object, notes: Notes) -> bool:
 
 
 def _read(source: Object, scheme: str, place: str, notes: Notes) -> None:
-    bucket, key, endpoint = (source.get(name, "") for name in ("bucket", "key", "endpoint"))
-    found = None
-    if _is_plain(bucket) and _is_plain(key) and _is_public(endpoint) and scheme != _NO_SCHEME:
-        found = named(f"{scheme}://{bucket}/{key}", notes.table)
+    address = _whole(source) if scheme == _WHOLE else _address(source, scheme)
+    found = named(address, notes.table) if address else None
     if found is None:
-        shown = key if isinstance(key, str) else ""
+        shown = next((text for name in _KEYS if isinstance(text := source.get(name), str)), "")
         notes.unresolved(place, shown, "an artifact of a storage, or of a name, that is configured elsewhere")
     else:
         why = "an artifact of a workflow that speaks of models"
         notes.add(place, found, how="field", confidence="likely", reason=why)
 
 
+def _whole(source: Object) -> str:
+    text = source.get("url", source.get("repo"))
+    return str(text) if _is_plain(text) else ""
+
+
+def _address(source: Object, scheme: str) -> str:
+    bucket, key = source.get("bucket"), source.get("key")
+    where = _scheme_at(source.get("endpoint"), scheme)
+    return f"{where}://{bucket}/{key}" if where and _is_plain(bucket) and _is_plain(key) else ""
+
+
 def _is_plain(value: Value) -> bool:
     return isinstance(value, str) and value != "" and "{{" not in value
 
 
-def _is_public(endpoint: Value) -> bool:
-    """Say whether an endpoint is none, or one of those that a bare address means."""
-    if not isinstance(endpoint, str):
-        return False
-    return not endpoint or f".{endpoint.partition(':')[0]}".endswith(_PUBLIC)
+def _scheme_at(endpoint: Value, scheme: str) -> str:
+    """Return the scheme of the buckets at an endpoint; empty where no scheme says which they are."""
+    if endpoint is None or endpoint == "" or scheme == _NO_SCHEME:
+        return scheme if scheme == _OWN_HOST else ""
+    whole = _ENDPOINT.fullmatch(endpoint) if isinstance(endpoint, str) else None
+    host = whole[1].lower() if whole is not None else ""
+    return next((public for public, pattern in _PUBLIC if pattern.fullmatch(host)), "")

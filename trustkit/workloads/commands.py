@@ -162,7 +162,9 @@ def _program(image: str, table: Table) -> tuple[str, ...]:
         return ()
     host, slash, rest = image.split("@", 1)[0].lower().partition("/")
     name = rest if slash and ("." in host or ":" in host) else host + slash + rest
-    if not table.image_helpers.isdisjoint(re.split(r"[.:_-]", basename(name))):
+    whole = "/".join(name.split("/")[-2:]).partition(":")[0]
+    words = (whole, basename(whole), *re.split(r"[.:_-]", basename(name)))
+    if not table.image_helpers.isdisjoint(words):
         return ()
     return next((program for pattern, program in table.image_patterns if pattern.search(name)), ())
 

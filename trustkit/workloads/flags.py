@@ -17,6 +17,7 @@ from trustkit.workloads.table import Table
 from trustkit.workloads.values import MAX_SHOWN, Confidence
 
 _FLAG = re.compile(r"--?[A-Za-z]|[A-Za-z][A-Za-z0-9_.-]*=")
+_PYTHON = re.compile(r"python[0-9.]{0,8}")
 _LONGEST = 64
 """Longest flag that is remembered (characters)."""
 _REMEMBERED = 4096
@@ -34,9 +35,9 @@ def read_flags(line: Line) -> set[int]:
         text = word.text
         if not (text.startswith("-") or "=" in text) or index in taken or not word.path:
             continue
-        flag, equals, value = text.partition("=")
+        flag, equals, value = _parts(text, short)
         long = not short or flag.startswith("--")
-        if not _FLAG.match(text) or (long and _is_dull(flag, line.notes.table)):
+        if not _FLAG.match(text) or (long and _is_dull(flag, line.notes.table)) or _is_of_python(line, index):
             continue
         name = flag_name(flag)
         dashed = flag.startswith("-")
@@ -84,6 +85,27 @@ def _read_loose(index: int, line: Line, value: str | None, taken: set[int]) -> N
     taken.add(at)
     notes.add(
         word.path, found, how="argument", confidence="likely", reason=f"value of {words[index].text[:64]}"
+    )
+
+
+def _parts(text: str, short: frozenset[str]) -> tuple[str, str, str]:
+    """A flag, what joins it, and its value: ``--model=x``; also ``-m/models/x`` where a row has ``m``."""
+    joined = text[0] == "-" and text[1:2] in short and text[2:3] not in {"=", ""}
+    if joined and "/" in text and "=" not in text.partition("/")[0]:
+        return text[:2], "=", text[2:]
+    return text.partition("=")
+
+
+def _is_of_python(line: Line, index: int) -> bool:
+    """Say whether an option is Python's own, which names the module that it starts."""
+    if line.words[index].text != "-m":
+        return False
+    at = line.program()
+    between = line.words[at + 1 : index]
+    return (
+        at < min(index, len(line.programs))
+        and _PYTHON.fullmatch(line.programs[at]) is not None
+        and all(word.text.startswith("-") for word in between)
     )
 
 

@@ -14,6 +14,7 @@ from trustkit.workloads.addresses import read_addresses
 from trustkit.workloads.flags import note_open, read_flags
 from trustkit.workloads.grammar import is_service, named
 from trustkit.workloads.line import Line, Word
+from trustkit.workloads.own import own_program, starts_itself
 from trustkit.workloads.rows import Command, flag_name
 from trustkit.workloads.strange import leads_elsewhere, read_strange
 from trustkit.workloads.table import Table
@@ -23,10 +24,6 @@ _LONGEST = 64
 """Longest flag that is remembered (characters); no server has a longer one."""
 _REMEMBERED = 4096
 """Flags that are remembered."""
-_PROGRAM = re.compile(r"(?:/(?:[^/]+/)*s?bin/)?[^/]+")
-"""A program as it is started: by its name, or from a folder of programs."""
-_PYTHON = re.compile(r"python[0-9.]*")
-_RUN_BY_PYTHON = (["-m"], ["-c"], ["-u"])
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\+?=")
 
 
@@ -46,62 +43,41 @@ def _read_positional(line: Line, taken: set[int]) -> None:
     rows = line.notes.table.commands_by_program
     if rows.keys().isdisjoint(line.programs):
         return
-    after = _own_program(line)
-    started = [command for name in dict.fromkeys(line.programs[after:]) for command in rows.get(name, ())]
-    for command in sorted(started, key=_longest_first):
-        start = _start(line, command.words, after)
-        if start is None:
-            continue
-        for candidate in _positional(line, start, command, taken):
-            _read_candidate(candidate, command.scheme, line, " ".join(command.words))
-        return
+    for index in range(own_program(line), len(line.programs)):
+        for command in rows.get(line.programs[index], ()):  # those of more words first
+            start = _start(line, command, index)
+            if start is None:
+                continue
+            for candidate in _positional(line, start, command, taken):
+                _read_candidate(candidate, command.scheme, line, " ".join(command.words))
+            break
 
 
-def _own_program(line: Line) -> int:
-    """Position of the program that the words start themselves, where the image would start one as well.
-
-    A model may be called like a program: so it must be one by its place, and its own words must follow.
-    """
-    brought = next((index for index, word in enumerate(line.words) if word.path), 0)
-    if not brought:
-        return 0
-    own = Line(line.words[brought:], line.notes, line.variables)
-    name = own.started()
-    rows = line.notes.table.commands_by_program.get(name, ())
-    at = brought + own.programs.index(name) if rows else 0
-    if not at or _PROGRAM.fullmatch(line.words[at].text) is None:
-        return 0
-    matching = [command for command in rows if _start(line, command.words, at) is not None]
-    if matching and name not in line.programs[:brought] and all(len(row.words) == 1 for row in matching):
-        why = f"{name!r} is a program, or else the model of the one that the image starts"
-        line.notes.unresolved(line.words[at].path, name, f"{why}; give the command")
-    return at if matching else 0
-
-
-def _longest_first(command: Command) -> int:
-    return -len(command.words)
-
-
-def _start(line: Line, program: tuple[str, ...], after: int) -> int | None:
-    """Position after a program's words, the first without its folder; flags with values may stand between."""
-    for index, name in enumerate(line.programs):
-        if name != program[0] or index < after:
-            continue
-        at = index + 1
-        for wanted in program[1:]:
-            flagged = False
-            while at < len(line.words) and line.words[at].text != wanted:
-                is_flag = _is_flag(line.words[at].text)
-                if not (is_flag or flagged):
-                    break
-                flagged = is_flag and "=" not in line.words[at].text
-                at += 1
-            if at >= len(line.words) or line.words[at].text != wanted:
-                break
+def _start(line: Line, command: Command, index: int) -> int | None:
+    """Position after a program's words, the first of them at *index*; flags with values may stand between."""
+    at = index + 1
+    for wanted in command.words[1:]:
+        flagged = False
+        while at < len(line.words) and line.words[at].text != wanted:
+            is_flag = _is_flag(line.words[at].text)
+            if not (is_flag or flagged):
+                return None
+            flagged = is_flag and "=" not in line.words[at].text
             at += 1
-        else:
-            return at
-    return None
+        if at >= len(line.words):
+            return None
+        at += 1
+    if command.flag and not _is_beside(command.flag, line.words[index + 1 :]):
+        return None
+    return at
+
+
+def _is_beside(flag: str, words: list[Word]) -> bool:
+    """Say whether a flag that starts so is among the words, or may be."""
+    return any(
+        word.loose or word.may_be_flag or flag_name(word.text.partition("=")[0]).startswith(flag)
+        for word in words
+    )
 
 
 def _positional(line: Line, start: int, command: Command, taken: set[int]) -> list[Word]:
@@ -125,17 +101,13 @@ def _positional(line: Line, start: int, command: Command, taken: set[int]) -> li
         return [*_perhaps(perhaps, command, line), *alone]
     first = sure[command.positional - 1]
     if start > 0 and not line.words[start - 1].path and _is_bare(first, line.notes.table):
-        if first.text in command.words:
-            return _repeated(first, sure, command, line)
-        if len(sure) > command.positional or _starts_python(first, line):
+        again = first.text in command.words
+        other = not again or first.text != command.words[-1]  # "vllm bench" is no "vllm serve"
+        if other and first is line.words[start] and starts_itself(line, start):
             return []  # the image's own program takes one word: these are another program and its words
+        if again:
+            return _repeated(first, sure, command, line)
     return [*_perhaps(perhaps, command, line), first]
-
-
-def _starts_python(word: Word, line: Line) -> bool:
-    """Say whether a word is Python's, and no model of that name: what it runs follows."""
-    after = line.words[line.words.index(word) + 1 :][:1]
-    return _PYTHON.fullmatch(word.text) is not None and [word.text for word in after] in _RUN_BY_PYTHON
 
 
 def _words(line: Line, start: int, command: Command, taken: set[int]) -> Iterator[tuple[Word, bool | None]]:

@@ -23,11 +23,15 @@ _KIND = re.compile(r"[a-z0-9.-]+/[A-Za-z][A-Za-z0-9]*")
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """Words that start a program, and which positional word after them names a model."""
+    """Words that start a program, and which positional word after them names a model.
+
+    Where a flag is named, only beside one that starts so.
+    """
 
     words: tuple[str, ...]
     positional: int
     scheme: str | None
+    flag: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +262,7 @@ def commands_of(rows: list[strictjson.Value]) -> tuple[Command, ...]:
         positional = fields.take("positional", int)
         if not words or positional < 1:
             raise FormatError("bad-table", "a command has words, and a positional word counted from 1")
-        commands.append(Command(words, positional, fields.maybe("scheme", str)))
+        commands.append(Command(words, positional, fields.maybe("scheme", str), fields.maybe("flag", str)))
         fields.done()
     return tuple(sorted(commands, key=lambda command: -len(command.words)))
 
