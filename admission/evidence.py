@@ -93,6 +93,9 @@ REMEDIES = {
     "below-threshold": "get the missing signatures",
     "store-not-allowed": "publish the model in an allowed store, or ask the operator to allow this one",
     "store-unreachable": "try again; if it persists, look at the store and at the network policy",
+    "peer-mismatch": "correct this store's spiffe_id in the webhook's configuration, or find out who answers "
+    "at its address",
+    "peer-untrusted": "look at the trust bundles of the webhook and of the store",
     "store-not-asked": "decide where the webhook's SVID is, without --without-svid",
     "digest-mismatch": "pin the digest of the model you mean; another one lies under this name",
     "unsupported-scheme": "seal and publish the model, and name it by a pinned trust:// reference",

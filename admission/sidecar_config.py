@@ -16,6 +16,7 @@ from trustkit import strictjson
 from trustkit.errors import FormatError
 from trustkit.programs.settings import count, host_port, split_host_port
 from trustkit.strictjson import Fields, Object
+from trustkit.workloads.notes import PLAIN
 from trustkit.workloads.sidecars import PREFIX, bears_our_name
 
 MEMBERS = {
@@ -101,7 +102,7 @@ def sidecar_from(fields: Fields) -> SidecarConfig:
     config = SidecarConfig(
         image=_pinned(fields.take("image", str)),
         command=tuple(nonempty(word, "config.sidecar.command") for word in command),
-        mount_path=folder(fields.maybe("mount_path", str) or "/trustkit/models", "config.sidecar.mount_path"),
+        mount_path=_mount_path(fields.maybe("mount_path", str) or "/trustkit/models"),
         svid_directory=folder(fields.take("svid_directory", str), "config.sidecar.svid_directory"),
         policy_file=folder(fields.take("policy_file", str), "config.sidecar.policy_file"),
         trust_bundle_file=folder(fields.take("trust_bundle_file", str), "config.sidecar.trust_bundle_file"),
@@ -123,6 +124,16 @@ def sidecar_from(fields: Fields) -> SidecarConfig:
     if not 1 <= config.health_port <= 65_000:
         raise FormatError("bad-config", "config.sidecar.health_listen needs a fixed port from 1 to 65000")
     return config
+
+
+def _mount_path(text: str) -> str:
+    """Check where models appear: of other paths a command would not surely be known to name them alone."""
+    name = "config.sidecar.mount_path"
+    path = folder(text, name)
+    if PLAIN.fullmatch(path) is None:
+        why = f"{name} may hold letters, digits and '.', '_', '-' between its slashes"
+        raise FormatError("bad-config", why, field=name)
+    return path
 
 
 def _pinned(untrusted: str) -> str:

@@ -187,3 +187,10 @@ def ready(url):
             return answer.status == 200
     except OSError:
         return False
+
+
+@pytest.mark.parametrize("name", ["my demo", "d\u00e9mo", "a,b", "a@b"])
+def test_a_folder_that_no_pod_can_surely_name_is_refused_before_anything_is_made(tmp_path, name):
+    done = run("trustkit", "demo", "--folder", name, cwd=tmp_path)
+    assert (done.returncode, list(tmp_path.iterdir())) == (2, [])
+    assert "[bad-folder]" in done.stderr

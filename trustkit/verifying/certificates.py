@@ -146,9 +146,11 @@ def check_signs(leaf: x509.Certificate, *, at: float, purposes: Purposes = _SIGN
     if usage is not None and not usage.digital_signature:
         raise _unfit("its key usage lacks digitalSignature")
     if extended is not None and purposes.isdisjoint(extended):
-        raise _unfit("its extended key usage is for something else, such as TLS servers")
+        has = ", ".join(sorted(oid.dotted_string for oid in extended))
+        wanted = " or ".join(sorted(oid.dotted_string for oid in purposes))
+        raise _unfit(f"its extended key usage is {has[:256]}, and {wanted} is asked for")
     if extended is None and (usage is None or purposes != _SIGNING):
-        raise _unfit("it does not say that it is for signing")
+        raise _unfit("it does not say that it is for signing; have one issued with codeSigning")
     try:
         key = leaf.public_key()
     except UNREADABLE:

@@ -42,6 +42,7 @@ _WORDS: dict[str, Value] = {"": None, "~": None, "null": None, "true": True, "fa
 _INT = re.compile(r"-?(?:0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
 _RENDER = "; a template is rendered first (helm template), and its output checked"
+_OF_DOCUMENTS = frozenset(("apiVersion", "kind", "metadata"))
 _UNQUOTED = (None, "")
 _LONGEST_NUMBER = 64
 
@@ -189,7 +190,8 @@ class _Composer:
                 here.merges = True
                 return
             if text in here.members:
-                raise self._refused(line, f"the key {text[:64]!r} stands twice")
+                apart = "; put '---' between two documents" if text in _OF_DOCUMENTS else ""
+                raise self._refused(line, f"the key {text[:64]!r} stands twice{apart}")
             self._checked(text, line)
             here.key = text
             if event.anchor is not None:

@@ -26,7 +26,8 @@ from trustkit.workloads.values import (
 _RANK: dict[Confidence, int] = {"possible": 0, "likely": 1, "certain": 2}
 
 
-_PLAIN = re.compile(r"[A-Za-z0-9._/-]+")
+PLAIN = re.compile(r"[A-Za-z0-9._/-]+")
+"""Published paths: what expands, lists or climbs in a command is none."""
 _WINDOW = 16 * 1024
 _LONGEST_START = 256
 """More than any prefix of the table (characters)."""
@@ -93,7 +94,7 @@ class Notes:
         """Say whether a text is nothing but published paths: what expands, lists or climbs is not."""
         pieces = _BETWEEN.split(text)
         return all(
-            _PLAIN.fullmatch(piece) and any(lies_below(piece, folder) for folder in self.published)
+            PLAIN.fullmatch(piece) and any(lies_below(piece, folder) for folder in self.published)
             for piece in pieces
         )
 

@@ -448,3 +448,8 @@ def test_a_refusal_that_cannot_be_told_is_no_verdict(program, deploy):
     with open("/dev/full", "wb") as full:  # noqa: PTH123 - a device
         ran = program("check", "deploy", stdout=full)
     assert ran.status == 5
+
+
+def test_a_policy_of_ours_beside_manifests_is_no_model(cli, world):
+    ran = cli("check", world.policy)
+    assert (ran.status, ran.err) == (0, "")

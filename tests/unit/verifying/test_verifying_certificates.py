@@ -987,3 +987,12 @@ def test_who_has_signed_already(people, bundled, payload):
     content = pae(envelope.payload_type, envelope.payload)
     assert has_signed(people["bob"].pem, content, envelope)
     assert not has_signed(people["mallory"].pem, content, envelope)
+
+
+def test_the_usage_that_a_certificate_has_is_named_and_the_one_that_is_asked_for(root, leaf_of):
+    leaf, _ = leaf_of(root, extended=(Usage.CODE_SIGNING,))
+    with pytest.raises(VerificationError) as caught:
+        check_signs(leaf, at=NOW, purposes=frozenset((Usage.SERVER_AUTH,)))
+    assert caught.value.message.endswith(
+        "its extended key usage is 1.3.6.1.5.5.7.3.3, and 1.3.6.1.5.5.7.3.1 is asked for"
+    )

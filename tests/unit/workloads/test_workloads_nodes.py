@@ -74,6 +74,7 @@ def test_documents_are_read_in_order_and_empty_ones_are_none(read):
     ("text", "why"),
     [
         ("a: 1\nb: 2\na: 3", "line 3: the key 'a' stands twice"),
+        ("kind: A\nkind: B", "line 2: the key 'kind' stands twice; put '---' between two documents"),
         ("a: {b: 1, 'b': 2}", "line 1: the key 'b' stands twice"),
         ("a: &k b\nb: 1\n*k : 2", "line 3: a key must be a text"),
         ("a: *x", "line 1: the alias 'x' stands for nothing"),

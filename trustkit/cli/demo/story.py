@@ -22,6 +22,7 @@ from trustkit.cli.demo import cluster, fetching, sealing, signing
 from trustkit.cli.demo.services import Services
 from trustkit.cli.demo.stage import COMMANDS, Stage
 from trustkit.errors import UsageError
+from trustkit.workloads.notes import PLAIN
 
 MARK = ".trustkit-demo"
 """Says of a folder that a demo made it, and may make it again."""
@@ -80,6 +81,12 @@ def tell(
 
 def _fresh(folder: Path, *, overwrite: bool) -> Path:
     """Make the folder; an earlier demo goes only where the caller said so."""
+    if PLAIN.fullmatch(str(folder.resolve())) is None:
+        raise UsageError(
+            "bad-folder",
+            f"{str(folder.resolve())!r} is a path in Pods as well, and may hold letters, digits and "
+            "'.', '_', '-' between its slashes; choose another --folder, such as /tmp/trustkit-demo",
+        )
     if os.path.lexists(folder):
         if not overwrite:
             raise UsageError(
