@@ -17,6 +17,7 @@ from trustkit.workloads.values import MAX_SHOWN
 
 Strength = Literal["scheme", "path", "hub", "image", "name"]
 
+_BY_DIGEST = frozenset(("trust", "oci"))
 _PINNED = re.compile(r"@sha256:[0-9a-f]{64}(?:#.{0,64})?$")
 _COMMIT = re.compile(r"[@:][0-9a-f]{40}$")
 _HUB = re.compile(
@@ -89,10 +90,13 @@ def own_references(text: str, table: Table) -> Iterator[tuple[int, int, str]]:
 
 
 def is_pinned(reference: str, scheme: str) -> bool:
-    """Say whether the text carries a digest (or, on a hub, a commit) that cannot be moved."""
-    return ("@sha256:" in reference and _PINNED.search(reference) is not None) or (
-        scheme in {"hf", "modelscope"} and _COMMIT.search(reference) is not None
-    )
+    """Say whether the text carries a digest that whoever fetches it compares, or on a hub a commit.
+
+    In a bucket, on a disk or on a host it would be a part of a name, and anybody could put something there.
+    """
+    if scheme in _BY_DIGEST:
+        return "@sha256:" in reference and _PINNED.search(reference) is not None
+    return scheme in {"hf", "modelscope"} and _COMMIT.search(reference) is not None
 
 
 def ends_like_weights(text: str, table: Table) -> bool:
