@@ -99,7 +99,7 @@ def by_other_flags(error: TrustkitError, arguments: Mapping[str, object]) -> Tru
     ways = f"--ca with its roots and --identity, or {policy}" if "ca" in arguments else policy
     return type(error)(
         error.code,
-        f"the signature was made with a certificate, and a bare key stands for none; give {ways}",
+        f"the signature was made with a certificate, of another key than was given; give that key, or {ways}",
         **error.evidence,
     )
 

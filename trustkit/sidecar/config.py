@@ -175,16 +175,17 @@ SVID is. Nobody is asked.
 
 
 def _add_published(program: Program) -> None:
-    does = "say whether a model lies at its output, whole and read-only: a probe"
+    does = "say whether a model was published at its output: a probe"
     published = program.verb("published", does)
     published.story(
         """
-Say whether a model lies at its output, whole and read-only. The startup probe runs it inside the
-sidecar's own container, since a port of the pod could be answered by others.
+Say whether a model was published at its output: whether the folder is there and read-only. What is in
+it was compared before, by the run that published it, and is not read again. The startup probe runs this
+inside the sidecar's own container, since a port of the pod could be answered by others.
 """,
         "trustkit-sidecar published --output /trustkit/models/0/model",
         done="published",
-        refused="not published yet, or not whole",
+        refused="not published yet",
     )
     flag, kind, metavar, says = _OUTPUT
     add_flag(published, flag, says, kind=kind, metavar=metavar, required=True)

@@ -1,4 +1,7 @@
-"""What is said of an artifact beside its digests: its name, and what to beware of."""
+"""What is said of an artifact beside its digests: its name, and what to beware of.
+
+The law of this file: remarks are for people. Nothing is refused or believed for one.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from trustkit.artifact.inputs import decoded
 from trustkit.artifact.leaving_out import needless
 from trustkit.artifact.names import check_name
 from trustkit.artifact.tree import Tree, hard_linked
-from trustkit.attest.bundle import parse_bundle
+from trustkit.attest.bundle import CertificateChain, parse_bundle
 from trustkit.errors import FormatError, LimitError, TrustkitError
 from trustkit.signing.key import Signer
 from trustkit.verifying.presenting import presents_key, unvouched
@@ -56,4 +59,7 @@ def replaced_others(untrusted: bytes, signer: Signer) -> str | None:
         return None
     most = "up to " if not own and count > 1 else ""  # one that was added may be of this key
     noun = "signature of another key" if count == 1 else "signatures of other keys"
-    return f"{most}{count} {noun} went with the replaced bundle; `sign --add` by them adds theirs again"
+    again = "`sign --add` by them adds theirs again"
+    if isinstance(bundle.material, CertificateChain) and not own:
+        again = "one with a certificate has to come first: let its owner sign anew, and add the others"
+    return f"{most}{count} {noun} went with the replaced bundle; {again}"

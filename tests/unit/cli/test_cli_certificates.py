@@ -363,11 +363,27 @@ def test_a_key_that_stands_for_no_certificate_is_told_which_flags_do(cli, world,
     key = world.public(world.author)
     ran = cli("pin", tmp_path / "pod.yaml", "--from", f"trust://s/m={plain}", "--key", key)
     assert (ran.status, ran.code) == (1, "unsupported-material")
-    assert "give --policy with an authority of certificates" in ran.err
+    assert "give that key, or --policy with an authority of certificates" in ran.err
     assert "--ca" not in ran.err
     ran = cli("verify", plain, "--key", key)
     assert ran.code == "unsupported-material"
-    assert "give --ca with its roots and --identity, or --policy" in ran.err
+    assert "give that key, or --ca with its roots and --identity, or --policy" in ran.err
+
+
+def test_the_key_of_a_certificate_is_enough(cli, sign, signing, plain, tmp_path):
+    assert sign().status == 0
+    public = tmp_path / "ml.pub"
+    public.write_text(cli("key", "public", signing / "ml.pem").out)
+    assert cli("verify", plain, "--key", public).status == 0
+
+
+def test_who_signed_with_a_certificate_has_to_come_first_again(cli, world, sign, plain):
+    assert sign().status == 0
+    ran = cli("sign", plain, "--key", world.author, "--overwrite")
+    assert ran.status == 0
+    assert "1 signature of another key went with the replaced bundle; one with a certificate" in ran.err
+    ran = sign("--add")
+    assert (ran.status, ran.code) == (2, "certificate-not-first")
 
 
 def test_roots_that_no_bare_key_leads_to_are_told_the_other_flag(cli, world, signing):
