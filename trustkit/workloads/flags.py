@@ -11,13 +11,12 @@ import re
 
 from trustkit.workloads import embedded
 from trustkit.workloads.grammar import Named, cleaned, is_service, named
-from trustkit.workloads.line import Line, Word, basename
+from trustkit.workloads.line import Line, Word, basename, is_python
 from trustkit.workloads.rows import flag_name
 from trustkit.workloads.table import Table
 from trustkit.workloads.values import MAX_SHOWN, Confidence
 
 _FLAG = re.compile(r"--?[A-Za-z]|[A-Za-z][A-Za-z0-9_.-]*=")
-_PYTHON = re.compile(r"python[0-9.]{0,8}")
 _LONGEST = 64
 """Longest flag that is remembered (characters)."""
 _REMEMBERED = 4096
@@ -104,7 +103,7 @@ def _is_of_python(line: Line, index: int) -> bool:
     between = line.words[at + 1 : index]
     return (
         at < min(index, len(line.programs))
-        and _PYTHON.fullmatch(line.programs[at]) is not None
+        and is_python(line.programs[at])
         and all(word.text.startswith("-") for word in between)
     )
 

@@ -5,6 +5,7 @@ The law of this file: it says what is there, and notes nothing.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -30,6 +31,7 @@ _WRAPPERS = frozenset(
     )
 ) | {"command", "builtin", "timeout", "coproc"}
 
+_PYTHON = re.compile(r"python[0-9.]{0,8}")
 _NO_PROGRAM = frozenset("-0123456789")
 """What options of a wrapper, and their numbers, start with."""
 
@@ -125,3 +127,8 @@ class Line:
 def basename(text: str) -> str:
     """Return a program's name without its folder."""
     return text.rsplit("/", 1)[-1]
+
+
+def is_python(name: str) -> bool:
+    """Say whether a program's name is Python's, with or without its version."""
+    return _PYTHON.fullmatch(name) is not None

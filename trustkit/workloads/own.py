@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import re
 
-from trustkit.workloads.line import Line, Word, basename
+from trustkit.workloads.line import Line, Word, basename, is_python
 
-_PYTHON = re.compile(r"python[0-9.]{0,8}")
 _SWITCH = re.compile(r"-[bBdEiIOPqRsSuvx]{1,8}")
 """What Python takes before what it runs; ``-O`` of a server takes a number, and no file."""
 _MODULE = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,255}")
@@ -40,7 +39,7 @@ def starts_itself(line: Line, at: int) -> bool:
     words = line.words[at:]
     if len(words) > 1 and words[0].text != "" and _is_word(words[1]):
         return True
-    if not words or _PYTHON.fullmatch(basename(words[0].text)) is None or not _is_program(words[0].text):
+    if not words or not is_python(basename(words[0].text)) or not _is_program(words[0].text):
         return False
     rest = [word for word in words[1:] if not _SWITCH.fullmatch(word.text)][:2]
     texts = [word.text for word in rest if not word.missing]
